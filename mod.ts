@@ -166,7 +166,7 @@ export {
   valueAndGrad,
 } from "./src/transforms/mod.ts";
 export { type Cell, scan, type ScanOptions } from "./src/scan.ts";
-export type { Initializer } from "./src/options/mod.ts";
+export type { Constraint, Initializer, Regularizer } from "./src/options/mod.ts";
 export {
   convLstm1dCell,
   convLstm2dCell,
@@ -180,6 +180,7 @@ export {
 } from "./src/cells/mod.ts";
 export {
   activation,
+  activityRegularization,
   adapt,
   additiveAttention,
   type ApplyContext,
@@ -190,6 +191,7 @@ export {
   batchNormalization,
   beamSearch,
   bidirectional,
+  constrained,
   conv1d,
   conv1dTranspose,
   conv2d,
@@ -235,6 +237,7 @@ export {
   merge,
   multiHeadAttention,
   normalization,
+  penaltyOf,
   permute,
   prelu,
   reluLayer,

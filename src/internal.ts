@@ -91,6 +91,10 @@ export type {
   WebGpuOptions,
 } from "./transforms/mod.ts";
 export {
+  type ConstraintConfig,
+  type ConstraintLike,
+  type ConstraintName,
+  type ConstraintOptions,
   functionOption,
   type InitializerConfig,
   type InitializerLike,
@@ -100,8 +104,14 @@ export {
   type Json,
   type JsonOptions,
   type NoOptions,
+  type NormAxes,
+  type NormPenalty,
+  type OrthogonalPenalty,
+  type RegularizerLike,
+  type RegularizerName,
   resolveInitializer,
   shapesOnly,
+  type WeightOptions,
 } from "./options/mod.ts";
 export {
   type AnyCell,
@@ -120,6 +130,7 @@ export {
   type SimpleRnnCellOptions,
 } from "./cells/mod.ts";
 export {
+  type ActivityRegularizationOptions,
   type AdditiveAttentionOptions,
   type Applied,
   type Attended,

@@ -16,8 +16,8 @@ export interface ClassRow {
   readonly asWeights?: readonly string[];
   /** Our options that Keras does not have, with the values by which the layer computes as in Keras. */
   readonly asKeras?: JsonOptions;
-  /** Whether Keras's class refuses the option `trainable`, which other layers have. */
-  readonly withoutTrainable?: boolean;
+  /** Whether Keras's class refuses `trainable` and `activity_regularizer`, which other layers have. */
+  readonly withoutCommon?: boolean;
   /** Options that do not affect the result here. */
   readonly without?: readonly string[];
 }

@@ -31,7 +31,7 @@ import { freeNames, snakeCaseOfClass } from "./names.ts";
 import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
 import { REMEDY, TAKEN, takenMasks } from "./taken_masks.ts";
-import { checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
+import { checkContainer, checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
 
 /** A shape as Keras writes it: null for an open size. */
 export function batchShape(shape: Shape): Json {
@@ -124,6 +124,7 @@ function specOfMask(
  * differently.
  */
 export function writeGraph({ layer: model, name, params }: Written): { [key: string]: Json } {
+  checkContainer(model);
   const { nodes, operations, resolve } = kerasGraph(model);
   const found = walkThrough(model, params);
   nodes.forEach(({ operation }, node) => {

@@ -16,7 +16,7 @@ import { kerasObject } from "./objects.ts";
 import { inputOfSequential, type LayerContext, placeOf, readLayer } from "./read_layers.ts";
 import { checkedCall, MOST_CALLS } from "./sizes.ts";
 import { storedWeights } from "./stored.ts";
-import { withoutTraining } from "./training_options.ts";
+import { withoutUnknownRules } from "./training_options.ts";
 import type { Dialect } from "./version.ts";
 
 /** A model from a file. */
@@ -42,7 +42,7 @@ export interface ModelSource {
 
 /** The model of a configuration, with its weights. */
 export function modelFrom({ config, dialect, weights, maxBytes }: ModelSource): KerasModel {
-  const { config: own, notes } = withoutTraining(config);
+  const { config: own, notes } = withoutUnknownRules(config);
   const object = kerasObject(inKeras3(own, dialect), "the configuration");
   const orders = new Map<Layer, readonly number[]>();
   const { file } = weights;

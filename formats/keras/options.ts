@@ -8,10 +8,14 @@ import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";
 import { isObject, type JsonObject } from "./objects.ts";
-import { readValue, refusal, UnknownValue, writeValue } from "./values.ts";
+import { type Kind, readValue, refusal, UnknownValue, writeValue } from "./values.ts";
+import { optionKinds } from "./option_kinds.ts";
 
 /** Options of every layer that are read elsewhere. */
 const common = ["name", "trainable", "dtype"];
+
+/** Kinds of options that are left out here if they are null. */
+const NULL_IS_NONE: readonly Kind[] = ["noise", "regularizer", "constraint"];
 
 /** Our options that determine how a layer runs, not what it computes, so that they need no equivalent. */
 const oursAlone = ["checkpointEvery"];
@@ -31,11 +35,12 @@ export function readOptions(
 ): JsonOptions {
   checkDtype(config.dtype, layer);
   const options: Record<string, Json> = { ...row.asKeras };
+  const kinds = optionKinds(row);
   for (const [option, value] of Object.entries(config)) {
     if (common.includes(option) || apart.includes(option) || row.without?.includes(option)) continue;
-    if (Object.hasOwn(row.options, option)) {
-      if (value === null && row.options[option] === "noise") continue; // null: none
-      options[camelCase(option)] = valueOf(row, option, value, layer);
+    if (Object.hasOwn(kinds, option)) {
+      if (value === null && NULL_IS_NONE.includes(kinds[option])) continue;
+      options[camelCase(option)] = valueOf(kinds[option], option, value, layer);
       continue;
     }
     const allowed = row.fixed && Object.hasOwn(row.fixed, option) ? row.fixed[option] : [null, false];
@@ -48,9 +53,9 @@ export function readOptions(
   return options;
 }
 
-function valueOf(row: ClassRow, option: string, value: Json, layer: string): Json {
+function valueOf(kind: Kind, option: string, value: Json, layer: string): Json {
   try {
-    return readValue(row.options[option], value);
+    return readValue(kind, value);
   } catch (error) {
     if (!(error instanceof UnknownValue)) throw error;
     throw new KerasFileError(layer, refusal(layer, option, value, error.expected));
@@ -78,10 +83,11 @@ export function trainableIn(config: JsonObject, layer: string): boolean {
  */
 export function writeOptions(row: ClassRow, options: JsonOptions, layer: string): Record<string, Json> {
   const config: Record<string, Json> = {};
-  const names = new Map(Object.keys(row.options).map((option) => [camelCase(option), option]));
+  const kinds = optionKinds(row);
+  const names = new Map(Object.keys(kinds).map((option) => [camelCase(option), option]));
   for (const [ours, value] of Object.entries(plainOptions(options, layer))) {
     const option = names.get(ours);
-    if (option !== undefined) config[option] = writeValue(row.options[option], value);
+    if (option !== undefined) config[option] = writeValue(kinds[option], value);
     else if (
       value !== null && value !== false && !oursAlone.includes(ours) && !row.asWeights?.includes(ours) &&
       !Object.hasOwn(row.asKeras ?? {}, ours) // where it matters, the caller refuses the layer

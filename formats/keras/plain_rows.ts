@@ -39,9 +39,14 @@ export const plainRows: readonly ClassRow[] = [
   })),
   ...spatial("SpatialDropout", "spatialDropout", { rate: "number" }, (axes) => ({
     fixed: axes === 1 ? {} : channelsLast,
-    withoutTrainable: true,
+    withoutCommon: true,
     without: how,
   })),
+  {
+    className: "ActivityRegularization",
+    type: "activityRegularization",
+    options: { l1: "number", l2: "number" },
+  },
   { className: "GaussianNoise", type: "gaussianNoise", options: { stddev: "number" }, without: how },
   { className: "RepeatVector", type: "repeatVector", options: { n: "count" } },
   { className: "Permute", type: "permute", options: { dims: "counts" } },

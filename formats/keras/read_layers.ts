@@ -94,9 +94,9 @@ function readAny(object: KerasObject, context: LayerContext): Layer {
       case "Bidirectional":
         return readBidirectional(object, context, common);
       case "TimeDistributed": {
-        readOptions(timeDistributedRow, config, place, ["layer"]);
+        const options = readOptions(timeDistributedRow, config, place, ["layer"]);
         const inner = kerasObject(config.layer, `the layer in ${place}`);
-        return timeDistributed(readLayer(inner, below(context, "layer")), common);
+        return timeDistributed(readLayer(inner, below(context, "layer")), { ...options, ...common });
       }
     }
     return readPlain(object, place, common, context);
@@ -140,7 +140,7 @@ function readBidirectional(object: KerasObject, context: LayerContext, common: J
       `the option ${option} is a ${inner.className}, expected a recurrent layer`,
     );
   };
-  const { mergeMode } = readOptions(bidirectionalRow, config, place, ["layer", "backward_layer"]);
+  const { mergeMode, ...options } = readOptions(bidirectionalRow, config, place, ["layer", "backward_layer"]);
   const forward = recurrent("layer", "forward_layer");
   const backward = config.backward_layer ? recurrent("backward_layer", "backward_layer") : undefined;
   const copy = forward.withFlags({ goBackwards: !forward.flags.goBackwards });
@@ -148,6 +148,7 @@ function readBidirectional(object: KerasObject, context: LayerContext, common: J
     (backward.type === copy.type && JSON.stringify(backward.options) === JSON.stringify(copy.options) &&
       backward.trainable === copy.trainable);
   return bidirectional(forward, {
+    ...options,
     ...common,
     ...(mergeMode === undefined ? {} : { mergeMode: mergeMode as MergeMode }), // of the kind "merge"
     ...(isCopy ? {} : { backwardLayer: backward }),

@@ -8,6 +8,14 @@ import { nearest } from "../../src/known_names.ts";
 import { quoted } from "../../src/quoted.ts";
 import { activationNames } from "../../src/operations/activations.ts";
 import { camelCase, snakeCase } from "./names.ts";
+import {
+  CONSTRAINTS,
+  readConstraint,
+  readRegularizer,
+  REGULARIZERS,
+  writeConstraint,
+  writeRegularizer,
+} from "./weight_rules.ts";
 
 /** The possible values of an option. */
 export type Kind =
@@ -26,7 +34,12 @@ export type Kind =
   | "scoreMode"
   | "merge"
   | "activation"
-  | "initializer";
+  | "initializer"
+  | "regularizer"
+  | "constraint";
+
+/** The kinds whose values are other words on both sides. */
+type Translated = "activation" | "initializer" | "regularizer" | "constraint";
 
 /** Refuses a value; the caller, which knows the layer and the option, completes the message. */
 export class UnknownValue extends Error {
@@ -48,7 +61,7 @@ function isObject(value: unknown): value is { readonly [key: string]: Json } {
 
 /** Kinds whose values are written the same on both sides: whether a value is one, and its description. */
 const plainKinds: Readonly<
-  Record<Exclude<Kind, "activation" | "initializer">, readonly [(value: Json) => boolean, string]>
+  Record<Exclude<Kind, Translated>, readonly [(value: Json) => boolean, string]>
 > = {
   flag: [(value) => typeof value === "boolean", "true or false"],
   number: [(value) => Number.isFinite(value), "a number"],
@@ -98,6 +111,8 @@ function isList(value: Json): value is readonly Json[] {
 export function readValue(kind: Kind, value: Json): Json {
   if (kind === "activation") return readActivation(value);
   if (kind === "initializer") return readInitializer(value);
+  if (kind === "regularizer") return readRegularizer(value) ?? unknown(REGULARIZERS);
+  if (kind === "constraint") return readConstraint(value) ?? unknown(CONSTRAINTS);
   return plainValue(kind, value);
 }
 
@@ -105,10 +120,16 @@ export function readValue(kind: Kind, value: Json): Json {
 export function writeValue(kind: Kind, value: Json): Json {
   if (kind === "activation") return snakeCase(String(value));
   if (kind === "initializer") return writeInitializer(value);
+  if (kind === "regularizer") return writeRegularizer(value);
+  if (kind === "constraint") return writeConstraint(value);
   return plainValue(kind, value);
 }
 
-function plainValue(kind: Exclude<Kind, "activation" | "initializer">, value: Json): Json {
+function unknown(expected: string): never {
+  throw new UnknownValue(expected);
+}
+
+function plainValue(kind: Exclude<Kind, Translated>, value: Json): Json {
   const [accepts, expected] = plainKinds[kind];
   if (accepts(value)) return value;
   throw new UnknownValue(expected);

@@ -65,10 +65,10 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
       const [forward, backward] = layer.layers ?? [];
       const base = (forward.name ?? snakeCaseOfClass(classOf(forward))).replace(/^forward_/, "");
       const inner = (layer: Layer, name: string) => writeLayer({ layer, name, params: [] }, writeGraph);
-      const { mergeMode, backwardLayer } = layer.options;
+      const { layer: _, backwardLayer, ...options } = layer.options;
       const own = backwardLayer ? backward.name : undefined; // a copy has the name of the layer
       return object({
-        ...writeOptions(bidirectionalRow, { mergeMode }, place),
+        ...writeOptions(bidirectionalRow, options, place),
         layer: inner(forward, `forward_${base}`),
         backward_layer: inner(backward, own ?? `backward_${base}`),
       });
@@ -88,9 +88,20 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
   if (isRecurrentLayer(layer) && layer.type === "rnn") return object(writeRnn(layer, className, place));
   const row = rowOf(className);
   const json = object(writeOptions(row, layer.options, place));
-  if (!row.withoutTrainable) return json;
+  if (!row.withoutCommon) return json;
   const { trainable: _, ...config } = json.config as JsonOptions; // kerasJson was given an object
   return { ...json, config };
+}
+
+/** Throws a TypeError for a model with an option that only layers have in Keras. */
+export function checkContainer(layer: Layer): void {
+  if (layer.options.activityRegularizer === undefined) return;
+  throw new TypeError(
+    `Cannot write the Keras file: ${
+      layerName(layer)
+    } has an activityRegularizer, which models of Keras do not have; ` +
+      `put activityRegularization(...) after its last layer`,
+  );
 }
 
 function rowOf(className: string): ClassRow {
@@ -136,6 +147,7 @@ export function writeSequential(
   writeGraph: WriteGraph,
 ): { [key: string]: Json } {
   const layers = layer.layers ?? [];
+  checkContainer(layer);
   checkSequentialMasks(layers);
   const inputs = first.map(({ config }) => String((config as JsonOptions).name));
   const names = namesOf(layers, inputs);

@@ -126,9 +126,11 @@ const INITIALIZERS: Readonly<Record<string, string>> = {
 
 /**
  * Options without a counterpart there, which say how a layer runs, or are checked before. In Keras both
- * directions of a pair have zeros at masked steps, there their last output: neither counts.
+ * directions of a pair have zeros at masked steps, there their last output: neither counts. A layer with a
+ * regularizer of its output fails there, and constraints, which are left out too, change weights that are loaded.
  */
 const LEFT_OUT = [
+  "activity_regularizer",
   "backward_layer",
   "zero_output_for_mask",
   "dtype",
@@ -166,7 +168,7 @@ export function inTfjs(json: Json): JsonObject {
 function configOf(className: string, config: JsonObject, place: string): JsonObject {
   const own: Record<string, Json> = {};
   for (const [option, value] of Object.entries(config)) {
-    if (LEFT_OUT.includes(option)) continue;
+    if (LEFT_OUT.includes(option) || option.endsWith("_constraint")) continue;
     if (option === "reset_after" && value !== false) {
       refuse(
         place,
@@ -194,6 +196,7 @@ function configOf(className: string, config: JsonObject, place: string): JsonObj
     else if (option.endsWith("_layers")) own[option] = endsIn(value);
     else if (ACTIVATIONS.includes(option)) own[option] = activationOf(value, option, place);
     else if (option.endsWith("_initializer")) own[option] = initializerOf(value);
+    else if (option.endsWith("_regularizer")) own[option] = regularizerOf(value);
     else own[RENAMED[className]?.[option] ?? option] = value;
   }
   return own;
@@ -221,6 +224,14 @@ function initializerOf(value: Json): Json {
   if (!isObject(value)) return value;
   const className = String(value.class_name);
   return { class_name: INITIALIZERS[className] ?? className, config: value.config };
+}
+
+/** The one regularizer that is there, which has both factors; null in place of others, which predict nothing. */
+function regularizerOf(value: Json): Json {
+  if (!isObject(value) || !isObject(value.config)) return value;
+  const { class_name: className, config } = value;
+  if (!/^L[12]/.test(String(className))) return null;
+  return { class_name: "L1L2", config: { l1: config.l1 ?? 0, l2: config.l2 ?? 0 } };
 }
 
 /** The layers of a model without the operations for masks, which travel by themselves there. */

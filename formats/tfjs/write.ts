@@ -27,8 +27,8 @@ export type TfjsFiles = { readonly [name: string]: Uint8Array<ArrayBuffer> };
 /**
  * The files of a layers model, which `tf.loadLayersModel(".../model.json")` reads in TensorFlow.js 4.
  *
- * The model is not compiled: an optimizer, losses and metrics are not included. Inputs and outputs with names
- * become lists, in the order of their names.
+ * The model is not compiled: an optimizer, losses and metrics are not included, and of regularizers only L1 and
+ * L2 of weights are. Inputs and outputs with names become lists, in the order of their names.
  *
  * @param model A `sequential` or a `model`; another layer is written as a sequential model of one.
  * @param variables Its weights, on the host or a device.

@@ -47,7 +47,8 @@ export const families: readonly Family[] = [
   { id: "trees", files: /^src\/tree\// },
   {
     id: "names-and-options",
-    files: /^src\/(describe|known_names|option_names|options\/(checks|initializers|per_axis))\.ts/,
+    files:
+      /^src\/(describe|known_names|option_names|options\/(checks|constraints|initializers|per_axis|regularizers))\.ts/,
   },
   { id: "names-and-options", text: /as an activation/ },
   { id: "copies", files: /^src\/(options\/|layers\/define|cells\/json)/ },

@@ -59,6 +59,10 @@ export interface RecurrentCell<
    * mask) is the same at every step.
    */
   step(params: Params, context: CellContext): Cell<State, Input, Output>;
+  /** What the weights add to the loss, a float scalar, as of a layer; absent or undefined: nothing. */
+  penalty?(params: Params): Tensor | undefined;
+  /** What the params are replaced by after each update, as of a layer; absent: they stay as they are. */
+  constrain?(params: Params): Params;
 }
 
 /** A cell with any parameters, state, input and output. */

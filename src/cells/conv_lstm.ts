@@ -136,6 +136,7 @@ function convLstmCell(
       unitForgetBias,
       ...resolved.json,
     },
+    ...resolved.rules,
     params: useBias ? ["kernel", "recurrentKernel", "bias"] : ["kernel", "recurrentKernel"],
     step: {
       text: `[batch, ${["depth", "height", "width"].slice(3 - axes).join(", ")}, channels]`,

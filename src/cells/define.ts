@@ -13,6 +13,12 @@ import { type Initializer, type InitializerLike, resolveInitializer } from "../o
 import type { JsonOptions } from "../options/json.ts";
 import { made } from "../options/made.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
+import {
+  weightOptionNames,
+  type WeightOptions,
+  type WeightRules,
+  weightRules,
+} from "../options/weight_rules.ts";
 import type { Cell } from "../scan.ts";
 import { printShape, type Shape } from "../tensor/dims.ts";
 import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -20,7 +26,7 @@ import { flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { RecurrentCell } from "./cell.ts";
 
 /** The options shared by all cells with units, named as in Keras. */
-export interface CellOptions {
+export interface CellOptions extends WeightOptions<"kernel" | "recurrent" | "bias"> {
   /** The activation of the candidate; default `tanh`, null for none. */
   readonly activation?: ActivationLike;
   /** Whether a bias is added; default true. */
@@ -52,6 +58,7 @@ export const cellOptionNames = [
   "biasInitializer",
   "dropout",
   "recurrentDropout",
+  ...weightOptionNames("kernel", "recurrent", "bias"),
 ] as const;
 
 /** The names of `GatedCellOptions`. */
@@ -67,6 +74,8 @@ export interface ResolvedCellOptions {
   readonly biasInitializer: Initializer;
   readonly dropout: number;
   readonly recurrentDropout: number;
+  /** The penalties and constraints of `kernel`, `recurrentKernel` and `bias`. */
+  readonly rules: WeightRules["functions"];
   /** `recurrentActivation` is among them only if the cell has it. */
   readonly json: JsonOptions;
 }
@@ -96,6 +105,11 @@ export function resolveCellOptions(
   } = options;
   checkRange(type, "dropout", dropout, { low: 0, below: 1 });
   checkRange(type, "recurrentDropout", recurrentDropout, { low: 0, below: 1 });
+  const rules = weightRules(type, options, {
+    kernel: ["kernel"],
+    recurrent: ["recurrentKernel"],
+    bias: ["bias"],
+  });
   return {
     activation: resolveActivation(activation),
     recurrentActivation: resolveActivation(recurrentActivation),
@@ -105,6 +119,7 @@ export function resolveCellOptions(
     biasInitializer: resolveInitializer(biasInitializer),
     dropout,
     recurrentDropout,
+    rules: rules.functions,
     json: {
       activation: activationOption(type, "activation", activation),
       ...(known.includes("recurrentActivation")
@@ -116,6 +131,7 @@ export function resolveCellOptions(
       biasInitializer: initializerOption(type, "biasInitializer", biasInitializer),
       dropout,
       recurrentDropout,
+      ...rules.saved,
     },
   };
 }
@@ -128,7 +144,7 @@ export interface StepContext {
 }
 
 /** A cell whose input is one tensor, with typed parameters and state. */
-export interface CellDefinition<Params, State> {
+export interface CellDefinition<Params, State> extends Pick<RecurrentCell, "penalty" | "constrain"> {
   readonly type: string;
   readonly options: JsonOptions;
   /** The names of the parameters. */
@@ -195,6 +211,8 @@ export function defineCell<Params, State>(
         ...context,
         input: checked(context?.input, params),
       }),
+    ...(definition.penalty && { penalty: definition.penalty }),
+    ...(definition.constrain && { constrain: definition.constrain }),
   }, { main: "step" });
 }
 

@@ -15,12 +15,13 @@ const names = ["kernel", "recurrentKernel"] as const;
  * @param bias Makes the bias, if the options have it.
  */
 export function matrices(
-  { useBias, kernelInitializer, recurrentInitializer }: ResolvedCellOptions,
+  { useBias, kernelInitializer, recurrentInitializer, rules }: ResolvedCellOptions,
   units: number,
   columns: number,
   bias: (key: Tensor) => HostTensor,
 ) {
   return {
+    ...rules,
     params: useBias ? [...names, "bias"] as const : names,
     step: { text: "[batch, features]", rank: 2 },
     features: ({ kernel }: { readonly kernel: Tensor }) => fixedSize(kernel, 0),

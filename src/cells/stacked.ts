@@ -4,6 +4,7 @@ import { checkCell } from "./checks.ts";
 import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
 import { made } from "../options/made.ts";
+import { sumOf } from "../options/weight_rules.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -81,6 +82,14 @@ export function stackedCells(cells: readonly AnyCell[]): AnyCell {
         return [output, next];
       };
     },
+    ...(cells.some(({ penalty }) => penalty) && {
+      penalty: (params) =>
+        sumOf(partsOf(params, cells, "params").map((part, index) => cells[index].penalty?.(part))),
+    }),
+    ...(cells.some(({ constrain }) => constrain) && {
+      constrain: (params) =>
+        partsOf(params, cells, "params").map((part, index) => cells[index].constrain?.(part) ?? part),
+    }),
   }, { main: "step" });
 }
 

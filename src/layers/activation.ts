@@ -30,6 +30,7 @@ export function activation(given: ActivationLike, options: LayerOptions = {}): L
     type: "activation",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { activation: activationOption(layer, "activation", given) },
     named: (name) => activation(given, { ...options, name }),
     initParams: () => [],

@@ -67,6 +67,7 @@ function attentionLayer(comparison: Comparison): Layer<Attended> {
     type,
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { ...saved, dropout, useCausalMask, returnAttentionScores },
     named: (name) => comparison.make({ ...options, name }),
     initParams: (key, input) => comparison.initParams(layer, key, attentionInputs(layer, input).query.shape),

@@ -14,9 +14,10 @@ import { type InitializerLike, resolveInitializer } from "../options/initializer
 import type { Layer } from "./layer.ts";
 import { type Moments, moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 
 /** Options of {@linkcode batchNormalization}, named as in Keras. */
-export interface BatchNormalizationOptions extends LayerOptions {
+export interface BatchNormalizationOptions extends LayerOptions, WeightOptions<"gamma" | "beta"> {
   /** The axis of the features; statistics are taken over all others. Default -1, the last. */
   readonly axis?: number;
   /** How much of the moving statistics is kept at each training step; default 0.99. */
@@ -86,6 +87,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     "scale",
     "betaInitializer",
     "gammaInitializer",
+    ...weightOptionNames("gamma", "beta"),
     "movingMeanInitializer",
     "movingVarianceInitializer",
     ...layerOptionNames,
@@ -108,12 +110,14 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     const at = resolveAxis(axis, shape.length, "normalize");
     return featureSize(layer, shape[at], at);
   };
+  const rules = weightRules(layer, options, { gamma: ["gamma"], beta: ["beta"] });
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   const stateNames = ["movingMean", "movingVariance"];
   return defineLayer({
     type: "batchNormalization",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       axis,
       momentum,
@@ -128,7 +132,9 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
         "movingVarianceInitializer",
         movingVarianceInitializer,
       ),
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => batchNormalization({ ...options, name }),
     initParams: (key, input) => {
       const size = sizeOf(input);

@@ -19,6 +19,8 @@ import { functionOption } from "../options/json.ts";
 import { checkAsMade } from "../options/made.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
 import type { Json } from "../options/json.ts";
+import { sumOf } from "../options/weight_rules.ts";
+import { constrained, weightPenalty } from "./penalties.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
 import { reversedSequence } from "./sequence.ts";
 
@@ -116,6 +118,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
     type,
     name: options.name,
     trainable: options.trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       layer: layerJson(layer),
       mergeMode: savedMerge(name, mergeMode),
@@ -143,6 +146,21 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
       // In the order of the leaves: keys are sorted.
       return [...trainedLeaves(backward, both.backward), ...trainedLeaves(forward, both.forward)];
     },
+    ...((forward.penalty ?? backward.penalty) && {
+      penalty: (params) => {
+        const both = partsOf(name, "params", params);
+        return sumOf([weightPenalty(forward, both.forward), weightPenalty(backward, both.backward)]);
+      },
+    }),
+    ...((forward.constrain ?? backward.constrain) && {
+      constrain: (params) => {
+        const both = partsOf(name, "params", params);
+        return {
+          forward: constrained(forward, both.forward),
+          backward: constrained(backward, both.backward),
+        };
+      },
+    }),
     masksInput: true, // the scan does
     takesResets: true, // both layers do
     withStateful: () => {
@@ -189,6 +207,7 @@ function apply(
     output: returnState ? [output, [aheadState, behindState]] : output,
     state: { forward: there.state, backward: back.state },
     mask: outputMask && returnState ? [outputMask, undefined] : outputMask,
+    penalty: sumOf([there.penalty, back.penalty]),
   };
 }
 

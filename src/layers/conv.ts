@@ -5,6 +5,7 @@ import { convolve, convolveTransposed } from "../operations/convolution.ts";
 import { matmul } from "../operations/matmul.ts";
 import { reshape } from "../operations/structure.ts";
 import type { InitializerLike } from "../options/initializers.ts";
+import { weightOptionNames, type WeightOptions } from "../options/weight_rules.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
   convolutionLayer,
@@ -16,7 +17,7 @@ import { layerName } from "./define.ts";
 import type { Layer } from "./layer.ts";
 
 /** Options of {@linkcode conv1d} and its siblings, named as in Keras. */
-export interface ConvOptions extends ConvolutionLayerOptions {
+export interface ConvOptions extends ConvolutionLayerOptions, WeightOptions<"kernel"> {
   /** The number of channels of the output. */
   readonly filters: number;
   /**
@@ -38,7 +39,13 @@ export interface ConvParams {
 
 function conv(axes: number, options: ConvOptions): Layer<Tensor> {
   const type = `conv${axes}d`;
-  checkOptions(type, options, ["filters", "groups", "kernelInitializer", ...convolutionOptionNames]);
+  checkOptions(type, options, [
+    "filters",
+    "groups",
+    "kernelInitializer",
+    ...weightOptionNames("kernel"),
+    ...convolutionOptionNames,
+  ]);
   const { filters, groups = 1, name } = options;
   const own = layerName({ type, name });
   checkCount(`make ${own}`, filters, "filters");
@@ -52,7 +59,7 @@ function conv(axes: number, options: ConvOptions): Layer<Tensor> {
     takesCausal: true,
     kernels: [{
       name: "kernel",
-      initializerName: "kernelInitializer",
+      optionName: "kernel",
       initializer: options.kernelInitializer,
       shape: (window, channels) => [...window, channels / groups, filters],
     }],
@@ -114,7 +121,7 @@ export function conv3d(options: ConvOptions): Layer<Tensor> {
 }
 
 /** Options of {@linkcode conv1dTranspose} and its siblings, named as in Keras. */
-export interface ConvTransposeOptions extends ConvolutionLayerOptions {
+export interface ConvTransposeOptions extends ConvolutionLayerOptions, WeightOptions<"kernel"> {
   /** The number of channels of the output. */
   readonly filters: number;
   /** Without (`valid`, default), or such that the size becomes `size · stride` (`same`). */
@@ -125,7 +132,12 @@ export interface ConvTransposeOptions extends ConvolutionLayerOptions {
 
 function convTranspose(axes: number, options: ConvTransposeOptions): Layer<Tensor> {
   const type = `conv${axes}dTranspose`;
-  checkOptions(type, options, ["filters", "kernelInitializer", ...convolutionOptionNames]);
+  checkOptions(type, options, [
+    "filters",
+    "kernelInitializer",
+    ...weightOptionNames("kernel"),
+    ...convolutionOptionNames,
+  ]);
   const { filters, name } = options;
   checkCount(`make ${layerName({ type, name })}`, filters, "filters");
   return convolutionLayer({
@@ -136,7 +148,7 @@ function convTranspose(axes: number, options: ConvTransposeOptions): Layer<Tenso
     takesCausal: false,
     kernels: [{
       name: "kernel",
-      initializerName: "kernelInitializer",
+      optionName: "kernel",
       initializer: options.kernelInitializer,
       shape: (window, channels) => [...window, filters, channels],
     }],

@@ -13,6 +13,7 @@ import { type InitializerLike, resolveInitializer } from "../options/initializer
 import type { Json } from "../options/json.ts";
 import { type PerAxis, perAxis } from "../options/per_axis.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 import { printShape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -23,7 +24,7 @@ import { checkAxes, spatialNames } from "./plain.ts";
 import { endedMask } from "./sequence.ts";
 
 /** Options of all layers that convolve, named as in Keras. */
-export interface ConvolutionLayerOptions extends LayerOptions {
+export interface ConvolutionLayerOptions extends LayerOptions, WeightOptions<"bias"> {
   /** The window, one size for all spatial axes or one for each. */
   readonly kernelSize: PerAxis;
   /** How far the window moves; default 1. */
@@ -52,14 +53,15 @@ export const convolutionOptionNames = [
   "activation",
   "useBias",
   "biasInitializer",
+  ...weightOptionNames("bias"),
   ...layerOptionNames,
 ] as const;
 
 /** One of the kernels of a layer: its name in the params, how it begins, and its shape. */
 export interface Kernel {
   readonly name: string;
-  /** The name of the option that says how it begins. */
-  readonly initializerName: string;
+  /** What it is called in options, as in `kernelInitializer`. */
+  readonly optionName: string;
   readonly initializer: InitializerLike | undefined;
   /** Its shape for a window and a number of channels of the input. */
   shape(window: readonly number[], channels: number): readonly number[];
@@ -120,6 +122,10 @@ function layerOf<Options extends ConvolutionLayerOptions>(
   const initialBias = resolveInitializer(biasInitializer);
   const initial = kernels.map(({ initializer = "glorotUniform" }) => resolveInitializer(initializer));
   const names = [...kernels.map(({ name }) => name), ...(useBias ? ["bias"] : [])];
+  const rules = weightRules(layer, options, {
+    ...Object.fromEntries(kernels.map(({ name, optionName }) => [optionName, [name]])),
+    bias: ["bias"],
+  });
   /** How many steps before its own an output depends on, with the padding `causal`. */
   const before = (kernelSize[0] - 1) * dilation[0];
   const isStepByStep = padding === "causal" && strides[0] === 1 && before > 0;
@@ -128,6 +134,7 @@ function layerOf<Options extends ConvolutionLayerOptions>(
     type,
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       ...definition.saved,
       kernelSize,
@@ -137,13 +144,15 @@ function layerOf<Options extends ConvolutionLayerOptions>(
       activation: activationOption(layer, "activation", activation),
       useBias,
       ...Object.fromEntries(
-        kernels.map(({ initializerName, initializer = "glorotUniform" }) => [
-          initializerName,
-          initializerOption(layer, initializerName, initializer),
-        ]),
+        kernels.map(({ optionName, initializer = "glorotUniform" }) => {
+          const option = `${optionName}Initializer`;
+          return [option, initializerOption(layer, option, initializer)];
+        }),
       ),
       biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => layerOf({ ...definition, options: { ...options, name } }, inChunks),
     initParams: (key, input) => {
       const { shape } = spatialInput(layer, input, axes);

@@ -84,6 +84,7 @@ export function crf(options: CrfOptions = {}): Layer<Tensor> {
     type: "crf",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       transitionsInitializer: initializerOption(layer, "transitionsInitializer", transitionsInitializer),
     },

@@ -7,10 +7,12 @@ import { checkFunction, checkObject, checkText, wrongKind } from "../describe.ts
 import type { ReviveCell } from "../cells/json.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, made, unsavable } from "../options/made.ts";
+import { type RegularizerLike, regularizerOption, resolveRegularizer } from "../options/regularizers.ts";
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
+import { checkedPenalty, withActivityPenalty } from "./penalties.ts";
 
 /** The options that every layer takes. */
 export interface LayerOptions {
@@ -18,10 +20,15 @@ export interface LayerOptions {
   readonly name?: string;
   /** Whether training changes the parameters; default true. */
   readonly trainable?: boolean;
+  /**
+   * A penalty of the output that is added to the loss: of each of its tensors, divided by the batch size, as in
+   * Keras. Masked steps are left out, which Keras counts. Default null: none.
+   */
+  readonly activityRegularizer?: RegularizerLike | null;
 }
 
 /** The names of the options that every layer takes. */
-export const layerOptionNames = ["name", "trainable"] as const;
+export const layerOptionNames = ["name", "trainable", "activityRegularizer"] as const;
 
 /**
  * The definition of a layer: only what is specific to it must be given.
@@ -60,6 +67,12 @@ export type LayerDefinition<Output = Tree<Tensor>, Params = Tree<Tensor>, State 
     trainableLeaves?(params: Params): boolean[];
     /** See {@linkcode Layer.withStateful}. */
     withStateful?(): Layer<Output>;
+    /** See {@linkcode Layer.penalty}. */
+    penalty?(params: Params): Tensor | undefined;
+    /** See {@linkcode Layer.constrain}. */
+    constrain?(params: Params): Tree<Tensor>;
+    /** The option of this name, which acts on what `apply` gives and is saved among the options. */
+    readonly activityRegularizer?: LayerOptions["activityRegularizer"];
     /** The name of the factory in errors; default: the type. */
     readonly factory?: string;
     /**
@@ -122,7 +135,10 @@ export function defineLayer<Output = Tree<Tensor>, Params = Tree<Tensor>, State 
 export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra;
 export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra {
   checkDefinition(definition);
-  const { factory, named, masksInput, takesResets, ...given } = definition;
+  const { factory, named, masksInput, takesResets, activityRegularizer = null, ...given } = definition;
+  const activity = activityRegularizer === null
+    ? undefined
+    : resolveRegularizer(layerName(given), "activityRegularizer", activityRegularizer);
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
   /** The definition under the name that the layer has. */
   const as = ({ name }: Layer): LayerDefinition => {
@@ -130,6 +146,11 @@ export function defineLayer<Extra extends object>(definition: LayerDefinition & 
     if (!found) renamed.set(name, found = definitions.get(named?.(name).apply ?? layer.apply) ?? definition);
     return found;
   };
+  const options = activityRegularizer === null ? given.options : withOption(
+    given.options,
+    "activityRegularizer",
+    regularizerOption(layerName(given), "activityRegularizer", activityRegularizer),
+  );
   const members: Pick<Layer, "initParams" | "initState" | "apply" | "trainableLeaves"> & ThisType<Layer> = {
     initParams(key, input) {
       return as(this).initParams(key, input);
@@ -148,14 +169,19 @@ export function defineLayer<Extra extends object>(definition: LayerDefinition & 
         );
       }
       const counted = masksInput ? input : harmlessInput(input, context.mask);
-      return as(this).apply(variables, counted, this.trainable ? context : { ...context, frozen: true });
+      const applied = as(this).apply(
+        variables,
+        counted,
+        this.trainable ? context : { ...context, frozen: true },
+      );
+      return activity ? withActivityPenalty(layerName(this), activity, applied) : applied;
     },
     trainableLeaves(params) {
       const leaves = as(this).trainableLeaves?.(params) ?? treeLeaves<Tensor>(params).map(() => true);
       return leaves.map((leaf) => leaf && this.trainable);
     },
   };
-  const optional: Pick<Layer, "checkInput" | "withStateful"> & ThisType<Layer> = {
+  const optional: Pick<Layer, "checkInput" | "withStateful" | "penalty" | "constrain"> & ThisType<Layer> = {
     ...(given.checkInput && {
       checkInput(input: Tree<HostTensor>) {
         return as(this).checkInput?.(input);
@@ -166,13 +192,29 @@ export function defineLayer<Extra extends object>(definition: LayerDefinition & 
         return changed(this, layer, as(this).withStateful?.() ?? layer);
       },
     }),
+    ...(given.penalty && {
+      penalty(params: Tree<Tensor>) {
+        return as(this).penalty?.(params);
+      },
+    }),
+    ...(given.constrain && {
+      constrain(params: Tree<Tensor>) {
+        return as(this).constrain?.(params) ?? params;
+      },
+    }),
   };
   const layer: Layer & Extra = made<Layer & Extra>(
-    { ...given as Layer & Extra, trainable: given.trainable ?? true, ...members, ...optional },
+    { ...given as Layer & Extra, options, trainable: given.trainable ?? true, ...members, ...optional },
     { main: "apply", acts: ["trainable", "name"], factory },
   );
   definitions.set(layer.apply, definition);
   return layer;
+}
+
+/** Options with one more; those that are computed when they are read stay so. */
+function withOption(options: JsonOptions, name: string, value: Json): JsonOptions {
+  const all = { ...Object.getOwnPropertyDescriptors(options), [name]: { value, enumerable: true } };
+  return Object.create(Object.prototype, all) as JsonOptions; // the same options and one more
 }
 
 /**
@@ -192,6 +234,17 @@ function checkDefinition(definition: LayerDefinition): void {
   checkFunction(`make ${type}`, apply, "its apply");
 }
 
+/** The functions that a copy may have of its own. */
+const ownKeys = [
+  "initParams",
+  "initState",
+  "apply",
+  "trainableLeaves",
+  "checkInput",
+  "penalty",
+  "constrain",
+] as const;
+
 /**
  * A variant of a layer (such as one with state across calls) that matches the layer as it is now: with its
  * changed data, where that takes effect.
@@ -203,7 +256,7 @@ function checkDefinition(definition: LayerDefinition): void {
  */
 export function changed<Other extends Layer>(layer: Layer, original: Layer, other: Other): Other {
   const own: Record<string, unknown> = {};
-  for (const key of ["initParams", "initState", "apply", "trainableLeaves", "checkInput"] as const) {
+  for (const key of ownKeys) {
     if (layer[key] === original[key]) continue;
     if (key === "initState" || key === "apply") {
       throw new TypeError(
@@ -226,7 +279,9 @@ export function applyLayer<Output>(
   context: ApplyContext,
 ): Applied<Output> {
   const counted = definitions.has(layer.apply) ? input : harmlessInput(input, context.mask);
-  return layer.apply(variables, counted, context);
+  const applied = layer.apply(variables, counted, context);
+  checkedPenalty(layer, applied.penalty);
+  return applied;
 }
 
 /**

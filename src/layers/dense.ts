@@ -13,9 +13,10 @@ import { type InitializerLike, resolveInitializer } from "../options/initializer
 import type { Layer } from "./layer.ts";
 import { endedMask } from "./sequence.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 
 /** Options of {@linkcode dense}, named as in Keras. */
-export interface DenseOptions extends LayerOptions {
+export interface DenseOptions extends LayerOptions, WeightOptions<"kernel" | "bias"> {
   /** The size of the output's last axis. */
   readonly units: number;
   /**
@@ -64,6 +65,7 @@ export function dense(options: DenseOptions): Layer<Tensor> {
     "useBias",
     "kernelInitializer",
     "biasInitializer",
+    ...weightOptionNames("kernel", "bias"),
     ...layerOptionNames,
   ]);
   const { units, activation, useBias = true, name, trainable } = options;
@@ -73,18 +75,22 @@ export function dense(options: DenseOptions): Layer<Tensor> {
   const activate = resolveActivation(activation);
   const initialKernel = resolveInitializer(kernelInitializer);
   const initialBias = resolveInitializer(biasInitializer);
+  const rules = weightRules(layer, options, { kernel: ["kernel"], bias: ["bias"] });
   const names = useBias ? ["kernel", "bias"] : ["kernel"];
   return defineLayer({
     type: "dense",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       units,
       activation: activationOption(layer, "activation", activation),
       useBias,
       kernelInitializer: initializerOption(layer, "kernelInitializer", kernelInitializer),
       biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => dense({ ...options, name }),
     initParams: (key, input) => {
       const { shape } = floatInput(layer, input, 2);

@@ -6,6 +6,7 @@ import { matmul } from "../operations/matmul.ts";
 import { reshape } from "../operations/structure.ts";
 import type { MovingWindowOptions } from "../operations/windows.ts";
 import type { InitializerLike } from "../options/initializers.ts";
+import { weightOptionNames, type WeightOptions } from "../options/weight_rules.ts";
 import { multiplyDims } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
@@ -19,7 +20,7 @@ import { layerName } from "./define.ts";
 import type { Layer } from "./layer.ts";
 
 /** Options of {@linkcode depthwiseConv1d} and {@linkcode depthwiseConv2d}, named as in Keras. */
-export interface DepthwiseConvOptions extends ConvolutionLayerOptions {
+export interface DepthwiseConvOptions extends ConvolutionLayerOptions, WeightOptions<"depthwise"> {
   /** How many channels of the output each one of the input has; default 1. */
   readonly depthMultiplier?: number;
   /** Default `glorotUniform`. */
@@ -27,7 +28,7 @@ export interface DepthwiseConvOptions extends ConvolutionLayerOptions {
 }
 
 /** Options of {@linkcode separableConv1d} and {@linkcode separableConv2d}, named as in Keras. */
-export interface SeparableConvOptions extends DepthwiseConvOptions {
+export interface SeparableConvOptions extends DepthwiseConvOptions, WeightOptions<"pointwise"> {
   /** The number of channels of the output. */
   readonly filters: number;
   /** Default `glorotUniform`. */
@@ -45,7 +46,7 @@ function depthwiseKernel(name: string, options: DepthwiseConvOptions): Kernel {
   const { depthMultiplier = 1, depthwiseInitializer } = options;
   return {
     name,
-    initializerName: "depthwiseInitializer",
+    optionName: "depthwise",
     initializer: depthwiseInitializer,
     shape: (window, channels) => [...window, channels, depthMultiplier],
   };
@@ -53,7 +54,12 @@ function depthwiseKernel(name: string, options: DepthwiseConvOptions): Kernel {
 
 function depthwiseConv(axes: number, options: DepthwiseConvOptions): Layer<Tensor> {
   const type = `depthwiseConv${axes}d`;
-  checkOptions(type, options, ["depthMultiplier", "depthwiseInitializer", ...convolutionOptionNames]);
+  checkOptions(type, options, [
+    "depthMultiplier",
+    "depthwiseInitializer",
+    ...weightOptionNames("depthwise"),
+    ...convolutionOptionNames,
+  ]);
   const { depthMultiplier = 1, name } = options;
   checkCount(`make ${layerName({ type, name })}`, depthMultiplier, "depthMultiplier");
   return convolutionLayer({
@@ -103,6 +109,7 @@ function separableConv(axes: number, options: SeparableConvOptions): Layer<Tenso
     "depthMultiplier",
     "depthwiseInitializer",
     "pointwiseInitializer",
+    ...weightOptionNames("depthwise", "pointwise"),
     ...convolutionOptionNames,
   ]);
   const { filters, depthMultiplier = 1, pointwiseInitializer, name } = options;
@@ -117,7 +124,7 @@ function separableConv(axes: number, options: SeparableConvOptions): Layer<Tenso
     takesCausal: true,
     kernels: [depthwiseKernel("depthwiseKernel", options), {
       name: "pointwiseKernel",
-      initializerName: "pointwiseInitializer",
+      optionName: "pointwise",
       initializer: pointwiseInitializer,
       shape: (window, channels) => [...window.map(() => 1), channels * depthMultiplier, filters],
     }],

@@ -70,6 +70,7 @@ export function dot(options: DotOptions): Layer<Tensor> {
     type: "dot",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { axes: pair[0] === pair[1] ? pair[0] : pair, normalize },
     named: (name) => dot({ ...options, name }),
     initParams: () => [],

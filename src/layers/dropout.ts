@@ -48,6 +48,7 @@ export function dropout(options: DropoutOptions): Layer<Tensor> {
     type: "dropout",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { rate, ...(noiseShape ? { noiseShape } : {}) },
     named: (name) => dropout({ ...options, name }),
     initParams: () => [],

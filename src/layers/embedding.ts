@@ -10,9 +10,10 @@ import { type InitializerLike, resolveInitializer } from "../options/initializer
 import type { Layer } from "./layer.ts";
 import { commonMask } from "./sequence.ts";
 import { initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 
 /** Options of {@linkcode embedding}, named as in Keras. */
-export interface EmbeddingOptions extends LayerOptions {
+export interface EmbeddingOptions extends LayerOptions, WeightOptions<"embeddings"> {
   /** The size of the vocabulary: tokens are 0 to `inputDim - 1`. */
   readonly inputDim: number;
   /** The size of a token's vector. */
@@ -64,6 +65,7 @@ export function embedding(options: EmbeddingOptions): Layer<Tensor> {
     "outputDim",
     "maskZero",
     "embeddingsInitializer",
+    ...weightOptionNames("embeddings"),
     ...layerOptionNames,
   ]);
   const { inputDim, outputDim, maskZero = false, embeddingsInitializer = "randomUniform" } = options;
@@ -72,6 +74,7 @@ export function embedding(options: EmbeddingOptions): Layer<Tensor> {
   checkCount(`make ${layer}`, inputDim, "inputDim");
   checkCount(`make ${layer}`, outputDim, "outputDim");
   const initialEmbeddings = resolveInitializer(embeddingsInitializer);
+  const rules = weightRules(layer, options, { embeddings: ["embeddings"] });
   const tokensOf = <T extends Spec>(input: unknown): T => {
     const tokens = oneInput<T>(layer, input);
     if (tokens.dtype === "int32") return tokens;
@@ -92,12 +95,15 @@ export function embedding(options: EmbeddingOptions): Layer<Tensor> {
     type: "embedding",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       inputDim,
       outputDim,
       maskZero,
       embeddingsInitializer: initializerOption(layer, "embeddingsInitializer", embeddingsInitializer),
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => embedding({ ...options, name }),
     initParams: (key, input) => {
       tokensOf(input);

@@ -32,6 +32,7 @@ export function flatten(options: LayerOptions = {}): Layer<Tensor> {
     type: "flatten",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {},
     named: (name) => flatten({ ...options, name }),
     initParams: () => [],

@@ -56,6 +56,11 @@ export interface Applied<Output = Tree<Tensor>> {
   readonly state: Tree<Tensor>;
   /** Which steps of the output count. */
   readonly mask?: Mask;
+  /**
+   * What is added to the loss for this call, a float scalar, such as the penalty of an `activityRegularizer`;
+   * undefined if nothing is.
+   */
+  readonly penalty?: Tensor | undefined;
 }
 
 /**
@@ -135,4 +140,15 @@ export interface Layer<Output = Tree<Tensor>> {
    * @throws TypeError if the layer cannot be fed in chunks, such as one that reads its sequence backwards.
    */
   withStateful?(): Layer<Output>;
+  /**
+   * What the weights add to the loss, a float scalar: the penalties of regularizers. Pure, traceable. It is not
+   * asked for if the layer is not trainable; a container leaves out the layers in it that are not. Absent or
+   * undefined: nothing.
+   */
+  penalty?(params: Tree<Tensor>): Tensor | undefined;
+  /**
+   * What the params are replaced by after each update, of the same structure, shapes and dtypes: as its
+   * constraints say. Pure, traceable; not used for a layer that is not trainable. Absent: they stay as they are.
+   */
+  constrain?(params: Tree<Tensor>): Tree<Tensor>;
 }

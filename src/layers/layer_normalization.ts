@@ -15,9 +15,10 @@ import { type InitializerLike, resolveInitializer } from "../options/initializer
 import type { Layer } from "./layer.ts";
 import { moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 
 /** Options of {@linkcode layerNormalization}, named as in Keras. */
-export interface LayerNormalizationOptions extends LayerOptions {
+export interface LayerNormalizationOptions extends LayerOptions, WeightOptions<"gamma" | "beta"> {
   /** The axis or axes to normalize over; default -1, the last. */
   readonly axis?: number | readonly number[];
   /** Added to the variance; default 1e-3. */
@@ -59,6 +60,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
     "scale",
     "betaInitializer",
     "gammaInitializer",
+    ...weightOptionNames("gamma", "beta"),
     ...layerOptionNames,
   ]);
   const { axis = -1, epsilon = 1e-3, center = true, scale = true, name, trainable } = options;
@@ -75,11 +77,13 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   const initialGamma = resolveInitializer(gammaInitializer);
   const axes = [...axisList]; // the caller may change the original list
   const axesOf = ({ shape }: Spec) => resolveAxes(axes, shape.length, "normalize");
+  const rules = weightRules(layer, options, { gamma: ["gamma"], beta: ["beta"] });
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   return defineLayer({
     type: "layerNormalization",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       axis,
       epsilon,
@@ -87,7 +91,9 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
       scale,
       betaInitializer: initializerOption(layer, "betaInitializer", betaInitializer),
       gammaInitializer: initializerOption(layer, "gammaInitializer", gammaInitializer),
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => layerNormalization({ ...options, name }),
     initParams: (key, input) => {
       const x = floatInput(layer, input, 2);

@@ -39,6 +39,7 @@ export function masking(options: MaskingOptions = {}): Layer<Tensor> {
     type: "masking",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { maskValue },
     named: (name) => masking({ ...options, name }),
     initParams: () => [],

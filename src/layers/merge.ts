@@ -127,6 +127,7 @@ export function merge(options: MergeOptions): Layer<Tensor> {
     type: "merge",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     named: (name) => merge({ ...options, name }),
     options: { method, ...(method === "concatenate" ? { axis } : {}), counts },
     initParams: () => [],

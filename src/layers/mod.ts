@@ -10,6 +10,8 @@ export {
   type LayerReviver,
   type Revive,
 } from "./define.ts";
+export { constrained, penaltyOf } from "./penalties.ts";
+export { activityRegularization, type ActivityRegularizationOptions } from "./activity_regularization.ts";
 export { bidirectional, type BidirectionalOptions, type Merge, type MergeMode } from "./bidirectional.ts";
 export { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "./conv_lstm.ts";
 export { gru, type GruOptions } from "./gru.ts";

@@ -8,7 +8,9 @@ import { expandDims, reshape, transpose } from "../operations/structure.ts";
 import { checkRange } from "../options/checks.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import { type PerAxis, perAxis } from "../options/per_axis.ts";
+import { type RegularizerLike, regularizerOption, resolveRegularizer } from "../options/regularizers.ts";
 import { initializerOption } from "../options/saved.ts";
+import { sumOf, weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 import { multiplyDims, printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { isObject } from "../describe.ts";
@@ -17,10 +19,12 @@ import { type Attended, attended, attentionInputs, attentionWeights } from "./at
 import { featureSize, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames } from "./define.ts";
 import type { Layer } from "./layer.ts";
+import { outputPenalty } from "./penalties.ts";
+import { commonMask } from "./sequence.ts";
 
 /** Options of {@linkcode multiHeadAttention}, named as in Keras. */
 export interface MultiHeadAttentionOptions<ReturnScores extends boolean = boolean>
-  extends AttentionLayerOptions<ReturnScores> {
+  extends AttentionLayerOptions<ReturnScores>, WeightOptions<"kernel" | "bias"> {
   /** How many heads there are. */
   readonly numHeads: number;
   /** The number of features of a head's queries and keys. */
@@ -35,6 +39,8 @@ export interface MultiHeadAttentionOptions<ReturnScores extends boolean = boolea
   readonly kernelInitializer?: InitializerLike;
   /** Default `zeros`. */
   readonly biasInitializer?: InitializerLike;
+  /** As in Keras it acts on what the four products give, that of the output among them; default null: none. */
+  readonly activityRegularizer?: RegularizerLike | null;
 }
 
 /** One of the products of {@linkcode multiHeadAttention}. */
@@ -57,13 +63,17 @@ export interface MultiHeadAttentionParams {
   readonly output: HeadsParams;
 }
 
-/** `[batch, steps, features]` as `[batch, heads, steps, size]`. */
-function toHeads(x: Tensor, { kernel, bias }: HeadsParams): Tensor {
+/** `[batch, steps, features]` as `[batch, steps, heads, size]`. */
+function projected(x: Tensor, { kernel, bias }: HeadsParams): Tensor {
   const [features, heads, size] = kernel.shape;
   const product = matmul(x, reshape(kernel, [features, multiplyDims(heads, size)]));
   const whole = bias ? add(product, reshape(bias, [-1])) : product;
-  const apart = reshape(whole, [x.shape[0], x.shape[1], heads, size]);
-  return transpose(apart, { permutation: [0, 2, 1, 3] });
+  return reshape(whole, [x.shape[0], x.shape[1], heads, size]);
+}
+
+/** `[batch, steps, heads, size]` as `[batch, heads, steps, size]`. */
+function byHead(x: Tensor): Tensor {
+  return transpose(x, { permutation: [0, 2, 1, 3] });
 }
 
 /** The heads of each step together, `[batch, steps, heads · size]`, times the output's kernel. */
@@ -117,6 +127,7 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
     "returnAttentionScores",
     "kernelInitializer",
     "biasInitializer",
+    ...weightOptionNames("kernel", "bias"),
     ...layerOptionNames,
   ]);
   const { numHeads, keyDim, valueDim = keyDim, useBias = true, name, trainable } = options;
@@ -131,7 +142,15 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
   checkRange(layer, "dropout", dropout, { low: 0, below: 1 });
   const initialKernel = resolveInitializer(kernelInitializer);
   const initialBias = resolveInitializer(biasInitializer);
-  const made = defineLayer<Attended, MultiHeadAttentionParams>({
+  const rules = weightRules(layer, options, {
+    kernel: parts.map((part) => `${part}.kernel`),
+    bias: parts.map((part) => `${part}.bias`),
+  });
+  const { activityRegularizer = null } = options;
+  const activity = activityRegularizer === null
+    ? undefined
+    : resolveRegularizer(layer, "activityRegularizer", activityRegularizer);
+  const made = defineLayer<Attended>({
     type: "multiHeadAttention",
     name,
     trainable,
@@ -146,7 +165,12 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
       returnAttentionScores,
       kernelInitializer: initializerOption(layer, "kernelInitializer", kernelInitializer),
       biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),
+      ...rules.saved,
+      ...(activityRegularizer === null ? {} : {
+        activityRegularizer: regularizerOption(layer, "activityRegularizer", activityRegularizer),
+      }),
     },
+    ...rules.functions,
     named: (name) => multiHeadAttention({ ...options as MultiHeadAttentionOptions, name }),
     initParams: (key, input) => {
       const inputs = attentionInputs(layer, input);
@@ -180,8 +204,10 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
           }`,
         );
       }
-      const query = mul(toHeads(inputs.query, tensors.query), 1 / Math.sqrt(keyDim));
-      const scores = matmul(query, toHeads(inputs.key, tensors.key), { transposeRight: true });
+      const query = projected(inputs.query, tensors.query);
+      const shortened = mul(byHead(query), 1 / Math.sqrt(keyDim));
+      const key = projected(inputs.key, tensors.key);
+      const scores = matmul(shortened, byHead(key), { transposeRight: true });
       const masks = [
         queryMask && expandDims(queryMask, 2),
         valueMask && expandDims(valueMask, 1),
@@ -190,13 +216,23 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
         .filter((mask) => mask !== undefined);
       const mask = masks.length === 0 ? undefined : expandDims(masks.reduce((a, b) => and(a, b)), 1);
       const weights = attentionWeights(layer, scores, { dropout, useCausalMask, mask, context });
-      const output = fromHeads(matmul(weights.dropped, toHeads(inputs.value, tensors.value)), tensors.output);
-      return attended(output, weights.weights, {
+      const value = projected(inputs.value, tensors.value);
+      const output = fromHeads(matmul(weights.dropped, byHead(value)), tensors.output);
+      const applied = attended(output, weights.weights, {
         queryMask,
         state,
         returnAttentionScores,
         hidesQuery: false,
       });
+      if (!activity) return applied;
+      const seen = commonMask([valueMask, keyMask]); // a step is a key with its value
+      const penalties = [
+        outputPenalty(layer, activity, query, queryMask),
+        outputPenalty(layer, activity, key, seen),
+        outputPenalty(layer, activity, value, seen),
+        outputPenalty(layer, activity, output, queryMask),
+      ];
+      return { ...applied, penalty: sumOf(penalties) };
     },
   });
   return made as Layer<Attended<ReturnScores>>; // as returnAttentionScores says

@@ -87,6 +87,7 @@ export function normalization(options: NormalizationOptions = {}): Layer<Tensor>
     type: "normalization",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { axis, mean: toNested(initial.mean), variance: toNested(initial.variance), invert },
     named: (name) => normalization({ ...options, name }),
     initParams: () => ({}),
@@ -177,7 +178,7 @@ export async function adapt(
   if (layer.type !== "normalization") {
     throw new TypeError(`Cannot adapt ${layerName(layer)}: expected a layer that normalization(...) makes`);
   }
-  const { axis, invert } = layer.options as unknown as Required<NormalizationOptions>; // as normalization saved them
+  const { axis, invert, activityRegularizer } = layer.options as unknown as Required<NormalizationOptions>; // as normalization saved them
   const isIterable = typeof data === "object" && data !== null &&
     (Symbol.iterator in data || Symbol.asyncIterator in data);
   if (!isTensor(data) && !isIterable) {
@@ -199,6 +200,7 @@ export async function adapt(
     invert,
     name,
     trainable,
+    activityRegularizer,
     mean: toNested(hostTensor(Float32Array.from(means), sizes)),
     variance: toNested(hostTensor(Float32Array.from(squares, (square) => square / count), sizes)),
   });

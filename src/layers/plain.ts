@@ -37,6 +37,7 @@ export function plainLayer(plain: PlainLayer): Layer<Tensor> {
     type,
     name,
     trainable,
+    activityRegularizer: given.activityRegularizer,
     options,
     factory,
     named: (name) => plain.named(name),

@@ -5,6 +5,7 @@ import { relu } from "../operations/activations.ts";
 import { add, minimum, mul } from "../operations/elementwise.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import { initializerOption } from "../options/saved.ts";
+import { weightOptionNames, type WeightOptions, weightRules } from "../options/weight_rules.ts";
 import { quoted } from "../quoted.ts";
 import { printShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -13,7 +14,7 @@ import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./d
 import type { Layer } from "./layer.ts";
 
 /** Options of {@linkcode prelu}. */
-export interface PreluOptions extends LayerOptions {
+export interface PreluOptions extends LayerOptions, WeightOptions<"alpha"> {
   /** The first slopes; default `zeros`. */
   readonly alphaInitializer?: InitializerLike;
   /** Axes, counted from 1, along which all elements have the same slope, such as time; default none. */
@@ -45,7 +46,12 @@ export interface PreluParams {
  * ```
  */
 export function prelu(options: PreluOptions = {}): Layer<Tensor> {
-  checkOptions("prelu", options, ["alphaInitializer", "sharedAxes", ...layerOptionNames]);
+  checkOptions("prelu", options, [
+    "alphaInitializer",
+    "sharedAxes",
+    ...weightOptionNames("alpha"),
+    ...layerOptionNames,
+  ]);
   const { alphaInitializer = "zeros", name, trainable } = options;
   const layer = layerName({ type: "prelu", name });
   const given = options.sharedAxes ?? [];
@@ -57,6 +63,7 @@ export function prelu(options: PreluOptions = {}): Layer<Tensor> {
     );
   }
   const initialAlpha = resolveInitializer(alphaInitializer);
+  const rules = weightRules(layer, options, { alpha: ["alpha"] });
   const check = <T extends Spec>(input: unknown): T => {
     const x = floatInput<T>(layer, input, 2);
     const missing = sharedAxes.find((axis) => axis >= x.shape.length);
@@ -67,10 +74,13 @@ export function prelu(options: PreluOptions = {}): Layer<Tensor> {
     type: "prelu",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: {
       alphaInitializer: initializerOption(layer, "alphaInitializer", alphaInitializer),
       sharedAxes: sharedAxes.length === 0 ? null : sharedAxes,
+      ...rules.saved,
     },
+    ...rules.functions,
     named: (name) => prelu({ ...options, name }),
     initParams: (key, input) => {
       const { shape } = check<Spec>(input);

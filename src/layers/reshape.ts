@@ -70,6 +70,7 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer<Tensor> {
     type: "reshape",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { targetShape },
     named: (name) => reshapeLayer({ ...options, name }),
     factory: "reshapeLayer",

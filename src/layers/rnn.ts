@@ -143,8 +143,11 @@ export function recurrentLayer(
     named: (name) => recurrentLayer({ ...definition, options: { ...options, name } }),
     name: options.name,
     trainable: options.trainable,
+    activityRegularizer: options.activityRegularizer,
     options: { ...cellOptions, ...flags },
     ...(definition.batch === undefined ? {} : { batch: definition.batch }),
+    ...(cell.penalty && { penalty: (params) => cell.penalty?.(params) }),
+    ...(cell.constrain && { constrain: (params) => cell.constrain?.(params) ?? params }),
     ...(definition.trainableLeaves && { trainableLeaves: definition.trainableLeaves }),
     initParams: (key, input) => cell.initParams(key, stepsOf(name, cell, input)),
     initState: (params, input, mask): Tree<Tensor> => {

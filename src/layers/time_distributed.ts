@@ -1,6 +1,8 @@
 /** A layer applied to every step of a sequence separately. */
 import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../option_names.ts";
+import { mul } from "../operations/elementwise.ts";
+import { sizeAsTensor } from "../operations/reduction.ts";
 import { broadcastTo, reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -16,6 +18,7 @@ import {
   trainedLeaves,
 } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
+import { constrained, weightPenalty } from "./penalties.ts";
 import { isRecurrentLayer } from "./rnn.ts";
 import { maskOfTree, masksOfLeaves } from "./masks.ts";
 import { commonMask, reducedMask } from "./sequence.ts";
@@ -75,11 +78,14 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       const [batch, time] = sequenceAxes(name, input);
       const rows = multiplyDims(batch, time);
       const inside = innerMask(name, mask, batch, time);
-      const { output, state, mask: inner } = applyLayer(layer, variables, merged(name, input), {
+      const applied = applyLayer(layer, variables, merged(name, input), {
         ...context,
         mask: inside,
         rowsAreSteps: true,
       });
+      const { output, state, mask: inner } = applied;
+      // Of a batch of steps; of the sequences it is that of all their steps.
+      const penalty = applied.penalty && mul(applied.penalty, sizeAsTensor(time, applied.penalty.dtype));
       const split = (y: Tensor) => {
         if (y.shape[0] === rows) return reshape(y, [batch, time, ...y.shape.slice(1)]);
         throw new TypeError(
@@ -88,11 +94,13 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
           }, expected ${rows} rows, one for each step`,
         );
       };
-      if (inner === inside) return { output: mapTree(output, split), state, mask };
+      if (inner === inside) return { output: mapTree(output, split), state, mask, penalty };
       const given = commonMask(masksOfLeaves(input, mask).map((mask) => mask && reducedMask(mask, 2)));
       const masks = masksOfLeaves(output, inner).map((inner) => commonMask([given, inner && split(inner)]));
-      return { output: mapTree(output, split), state, mask: maskOfTree(output, masks) };
+      return { output: mapTree(output, split), state, mask: maskOfTree(output, masks), penalty };
     },
+    ...(layer.penalty && { penalty: (params) => weightPenalty(layer, params) }),
+    ...(layer.constrain && { constrain: (params) => constrained(layer, params) }),
     trainableLeaves: (params) => trainedLeaves(layer, params),
     ...(layer.checkInput
       ? { checkInput: (input) => hostSteps(input, layer.checkInput?.(hostRows(name, input))) }

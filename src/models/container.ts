@@ -3,9 +3,18 @@
  * state, keys, masks, freezing and errors are the same for both and live here. A container is itself a layer.
  */
 import { wrongKind } from "../describe.ts";
-import { applyLayer, defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
+import {
+  applyLayer,
+  defineLayer,
+  layerJson,
+  layerName,
+  type LayerOptions,
+  trainedLeaves,
+} from "../layers/define.ts";
 import type { JsonOptions } from "../options/json.ts";
+import { sumOf } from "../options/weight_rules.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
+import { constrained, weightPenalty } from "../layers/penalties.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";
 import { inPlace } from "../program/trace.ts";
@@ -52,6 +61,7 @@ export interface ContainerDefinition {
   readonly type: string;
   readonly name?: string;
   readonly trainable?: boolean;
+  readonly activityRegularizer?: LayerOptions["activityRegularizer"];
   readonly layers: readonly Layer[];
   /** The options besides the layers. */
   readonly options: JsonOptions;
@@ -139,6 +149,7 @@ export function container(definition: ContainerDefinition): Container {
   return defineLayer<Pick<Container, "layers" | "layerNames" | "walk">>({
     ...described,
     trainable,
+    activityRegularizer: definition.activityRegularizer,
     walk,
     masksInput: true, // the layers inside do
     named: definition.named,
@@ -178,6 +189,7 @@ export function container(definition: ContainerDefinition): Container {
       }
       const { training, key, frozen, rowsAreSteps } = context;
       let calls = 0;
+      const penalties: (Tensor | undefined)[] = [];
       const { output, mask } = walk(input, context.mask, {
         call: (index, input, extras) => {
           const place = `${described.layerNames[index]} of ${self}`;
@@ -193,6 +205,7 @@ export function container(definition: ContainerDefinition): Container {
             });
           });
           state[index] = applied.state;
+          penalties.push(applied.penalty);
           return { output: applied.output, mask: applied.mask };
         },
         compute: (fn, args, masks) =>
@@ -201,8 +214,20 @@ export function container(definition: ContainerDefinition): Container {
             () => computeMasked(fn, args, masks, { rowsAreSteps }),
           ),
       });
-      return { output, state, mask };
+      return { output, state, mask, penalty: sumOf(penalties) };
     },
+    ...(layers.some(({ penalty }) => penalty) && {
+      penalty: (params) =>
+        sumOf(
+          parts(self, "params", params, layers.length).map((part, index) =>
+            weightPenalty(layers[index], part)
+          ),
+        ),
+    }),
+    ...(layers.some(({ constrain }) => constrain) && {
+      constrain: (params) =>
+        parts(self, "params", params, layers.length).map((part, index) => constrained(layers[index], part)),
+    }),
     trainableLeaves: (params) =>
       parts(self, "params", params, layers.length).flatMap((part, index) =>
         trainedLeaves(layers[index], part)

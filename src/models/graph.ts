@@ -137,7 +137,11 @@ export function model(options: ModelOptions): Layer {
   checkConnected(self, given, names, sources);
   const layers = sources.flatMap((source) => source.kind === "call" ? [source.layer] : []);
   const called = [...new Set(layers)];
-  return graph({ self, inputs, outputs, names, sources, called, name, trainable }, called);
+  const { activityRegularizer } = options;
+  return graph(
+    { self, inputs, outputs, names, sources, called, name, trainable, activityRegularizer },
+    called,
+  );
 }
 
 interface Plan extends ModelOptions {
@@ -156,6 +160,7 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     type: "model",
     name,
     trainable,
+    activityRegularizer: plan.activityRegularizer,
     layers,
     options: {
       inputs: referencesJson(inputs, sources),

@@ -15,6 +15,7 @@ import { lstmCell, type LstmCellOptions } from "../cells/lstm.ts";
 import { simpleRnnCell, type SimpleRnnCellOptions } from "../cells/simple_rnn.ts";
 import { stackedCells } from "../cells/stacked.ts";
 import { activation } from "../layers/activation.ts";
+import { activityRegularization } from "../layers/activity_regularization.ts";
 import { additiveAttention, attention, type AttentionOptions } from "../layers/attention.ts";
 import { batchNormalization } from "../layers/batch_normalization.ts";
 import { bidirectional, type MergeMode } from "../layers/bidirectional.ts";
@@ -120,6 +121,7 @@ export const cellTypes: { readonly [type: string]: CellReviver } = {
 /** The layers that do not contain a graph. */
 const plainTypes: { readonly [type: string]: LayerReviver } = {
   activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
+  activityRegularization: (options) => activityRegularization(options),
   additiveAttention: (options) => additiveAttention(options),
   attention: (options) => attention(options as AttentionOptions),
   batchNormalization: (options) => batchNormalization(options),

@@ -57,6 +57,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
     type: "sequential",
     name,
     trainable,
+    activityRegularizer: options.activityRegularizer,
     layers,
     options: {},
     walk: (input, mask, steps) => {

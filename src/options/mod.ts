@@ -1,4 +1,15 @@
-/** The option values of cells and layers: JSON and initializers. (Activations are among the operations.) */
+/**
+ * The option values of cells and layers: JSON, initializers, regularizers and constraints. (Activations are among the
+ * operations.)
+ */
+export type {
+  Constraint,
+  ConstraintConfig,
+  ConstraintLike,
+  ConstraintName,
+  ConstraintOptions,
+  NormAxes,
+} from "./constraints.ts";
 export { functionOption, type Json, type JsonOptions } from "./json.ts";
 export {
   type Initializer,
@@ -11,3 +22,11 @@ export {
   resolveInitializer,
   shapesOnly,
 } from "./initializers.ts";
+export type {
+  NormPenalty,
+  OrthogonalPenalty,
+  Regularizer,
+  RegularizerLike,
+  RegularizerName,
+} from "./regularizers.ts";
+export type { WeightOptions } from "./weight_rules.ts";

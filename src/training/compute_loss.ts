@@ -43,6 +43,8 @@ export function lossSums(
  * its weight is 0, target and prediction may be anything, even NaN: neither the loss nor its gradient depends
  * on them.
  *
+ * The penalties of a model's regularizers are not part of it: `penaltyOf` gives them.
+ *
  * @returns A scalar, or the weighted values with the reduction `none`.
  * @throws TypeError for shapes that do not fit, naming both.
  */

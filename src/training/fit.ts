@@ -59,7 +59,9 @@ const elsewhere = {
  * Trains a model.
  *
  * The loss and the metrics of an epoch are those of all its samples as if they were one batch, computed batch
- * by batch with the weights before each update. A smaller last batch runs with its own size.
+ * by batch with the weights before each update. A smaller last batch runs with its own size. The loss has the
+ * penalties of the model's regularizers, as in Keras, those of an epoch the mean over its samples; constraints
+ * act after each update.
  *
  * Random numbers (the order of an epoch, the units that dropout drops) depend on the key and on the number of
  * earlier updates, which `optimizerState` counts: several calls that pass on variables and `optimizerState`

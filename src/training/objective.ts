@@ -7,6 +7,7 @@
 import type { Mask } from "../layers/layer.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
+import { sizeAsTensor } from "../operations/reduction.ts";
 import { isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
@@ -90,12 +91,16 @@ export interface Prediction {
   readonly output: Tree<Tensor>;
   /** Which steps of the output count. */
   readonly mask?: Mask;
+  /** What the regularizers of the model add to the loss, a float scalar; undefined without any. */
+  readonly penalty?: Tensor | undefined;
 }
 
 /** The loss and the metrics of a model, prepared for its shapes. */
 export interface Objective {
   /** Its outputs, in the order of the leaves. */
   readonly heads: readonly Head[];
+  /** Whether predictions come with a penalty. */
+  readonly penalized: boolean;
   /** The names in logs, in display order. */
   readonly names: readonly string[];
   /** The target of each output, from a tree of targets; undefined for one that has none. */
@@ -117,13 +122,26 @@ export interface Objective {
   results(state: ObjectiveState): Logs;
 }
 
+/** What {@linkcode objectiveFor} needs to know besides the options of training. */
+interface ModelOptions {
+  /** Whether the model has regularizers, so that predictions come with a penalty; default false. */
+  readonly penalized?: boolean;
+}
+
+/** The name of the running mean of penalties; those of losses and metrics differ from it. */
+const PENALTY = "loss/penalty";
+
 /**
  * The objective for outputs and targets of these specs.
  *
  * @throws TypeError if targets or options do not match the outputs, naming the path; RangeError for an
  *   unknown name, two metrics of one name, or a loss with the reduction `none`.
  */
-export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, target: Tree<Spec>): Objective {
+export function objectiveFor(
+  options: ObjectiveOptions & ModelOptions,
+  output: Tree<Spec>,
+  target: Tree<Spec>,
+): Objective {
   const { leaves: outputs, paths } = flattenTree<Spec>(output);
   const losses = spread(options.loss, output, isLossLike, {
     what: "loss",
@@ -159,7 +177,7 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
       weightedMetrics: weightedMetrics[index].map(resolve),
     };
   });
-  return objectiveOf(heads, places);
+  return objectiveOf(heads, places, options.penalized ?? false);
 }
 
 /** The weight of each output's loss. Throws a RangeError for one that is given to an output without a loss. */
@@ -207,14 +225,19 @@ function trackedBy(heads: readonly Head[]): Tracked[] {
   return [...plain, ...weighted];
 }
 
-function objectiveOf(heads: readonly Head[], places: readonly (number | undefined)[]): Objective {
+function objectiveOf(
+  heads: readonly Head[],
+  places: readonly (number | undefined)[],
+  penalized: boolean,
+): Objective {
   const trained = heads.flatMap(({ name, loss, weight }, index) =>
     loss ? [{ loss, weight, index, name: heads.length === 1 ? "loss" : `${name}_loss` }] : []
   );
   const lossNames = trained.map(({ name }) => name);
   const tracked = trackedBy(heads);
   const names = [...new Set(["loss", ...lossNames]), ...tracked.map(({ name }) => name)];
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const kept = penalized ? [...names, PENALTY] : names;
+  const twice = kept.find((name, index) => kept.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new RangeError(
       `Cannot compute two metrics of the name ${JSON.stringify(twice)}: give one of them another name`,
@@ -229,12 +252,14 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
   let firstState: ReturnType<Objective["initState"]> | undefined; // the same for every step
   return {
     heads,
+    penalized,
     names,
     targets,
     initState: () =>
       firstState ??= Object.fromEntries([
         ...lossNames.map((name) => [name, initSums()]),
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
+        ...(penalized ? [[PENALTY, initSums()] as const] : []),
       ]),
     counted: (prediction, target) =>
       pairs(prediction, target).map((pair) => {
@@ -257,7 +282,14 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
         const { sampleWeight } = weighted ? weighting : {};
         next[name] = metric.update(state[name], target, prediction, { mask: masks[index], sampleWeight });
       }
-      return { loss: weightedSum(trained, losses), state: next };
+      const loss = weightedSum(trained, losses);
+      const { penalty } = given;
+      if (!penalized) return { loss, state: next };
+      if (penalty === undefined) return { loss, state: { ...next, [PENALTY]: state[PENALTY] } };
+      const [{ shape: [batch] }] = flattenTree<Tensor>(given.output).leaves;
+      const count = sizeAsTensor(batch);
+      next[PENALTY] = addToSums(state[PENALTY], { total: mul(cast(penalty, "float32"), count), count });
+      return { loss: add(loss, cast(penalty, loss.dtype)), state: next };
     },
     results(state) {
       const losses = trained.map(({ loss, name }) =>
@@ -266,7 +298,7 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
       // An output of weight 0 is left out: its loss may be NaN.
       const loss = losses.reduce(
         (sum, value, index) => trained[index].weight === 0 ? sum : sum + trained[index].weight * value,
-        0,
+        penalized ? meanOfSums(state[PENALTY]) : 0,
       );
       return Object.fromEntries([
         ["loss", loss],

@@ -66,7 +66,8 @@ export interface PredictOptions extends BatchingOptions {
 
 /**
  * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the
- * sum over the values that count is divided once, so that `batchSize` changes nothing.
+ * sum over the values that count is divided once, so that `batchSize` changes nothing. The loss has the penalties
+ * of the model's regularizers, as in Keras.
  *
  * A stateful model continues from `variables.state`, batch by batch; the final state is not kept. To start
  * with fresh carries, give the state that `resetStates` makes.

@@ -6,8 +6,9 @@
  */
 import { checkLayer } from "../layers/checks.ts";
 import { wrongKind } from "../describe.ts";
-import { trainedLeaves } from "../layers/define.ts";
-import type { Layer, Mask } from "../layers/layer.ts";
+import { layerName, trainedLeaves } from "../layers/define.ts";
+import type { Applied, Layer, Mask } from "../layers/layer.ts";
+import { constrained, wholePenalty } from "../layers/penalties.ts";
 import { foldIn } from "../operations/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { valueAndGrad } from "../transforms/grad.ts";
@@ -110,11 +111,12 @@ export function trainStep(
     const { step } = checkCounted(optimizer, optimizerState);
     // Metrics are computed inside too: a crossentropy finds the logits only behind the prediction itself.
     const lossOf = (trainable: Tensor[]): [Tensor, { state: Tree<Tensor>; metricsState: ObjectiveState }] => {
-      const applied = model.apply({ params: withTrainable(model, params, trainable), state }, batch.x, {
+      const used = withTrainable(model, params, trainable);
+      const applied = model.apply({ params: used, state }, batch.x, {
         training: true,
         key: foldIn(key, step),
       });
-      const computed = objective.compute(applied, batch, metricsState);
+      const computed = objective.compute(withPenalties(model, objective, used, applied), batch, metricsState);
       return [computed.loss, { state: applied.state, metricsState: computed.state }];
     };
     const trainable = trainableParams<Tensor>(model, params);
@@ -123,8 +125,26 @@ export function trainStep(
     if (checkCounted(optimizer, nextOptimizerState, "update").step === step) {
       throw uncounted(optimizer, "update leaves it");
     }
-    return [withTrainable(model, params, updated), after.state, nextOptimizerState, after.metricsState, loss];
+    const next = constrained(model, withTrainable(model, params, updated));
+    return [next, after.state, nextOptimizerState, after.metricsState, loss];
   };
+}
+
+/** What the model gives, with the penalty of its weights in that of the call. */
+function withPenalties(
+  model: Layer,
+  objective: Objective,
+  params: Tree<Tensor>,
+  applied: Applied,
+): Applied {
+  const penalty = wholePenalty(model, params, applied);
+  if (penalty === undefined || objective.penalized) return { ...applied, penalty };
+  throw new TypeError(
+    `Cannot train ${
+      layerName(model)
+    }: it has a penalty in training and none in evaluations, whose loss must be ` +
+      `the same; give it in both`,
+  );
 }
 
 /** The running means including one more batch, in inference. */
@@ -133,7 +153,10 @@ export function testStep(model: Layer, objective: Objective): (...args: TestArgu
   checkObjective("evaluate", objective);
   return (params, state, metricsState, batch) => {
     const applied = model.apply({ params, state }, batch.x, { training: false });
-    return [applied.state, objective.compute(applied, batch, metricsState).state];
+    return [
+      applied.state,
+      objective.compute(withPenalties(model, objective, params, applied), batch, metricsState).state,
+    ];
   };
 }
 

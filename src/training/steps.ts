@@ -7,12 +7,13 @@ import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { type LazyTrace, lazyTrace, outputSpecs } from "../program/functions.ts";
 import type { Shape } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { type DType, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { type Compiled, compileTrace } from "../transforms/compile.ts";
 import type { Device } from "../transforms/devices.ts";
 import type { Runner, RunOptions } from "../transforms/runner.ts";
 import { haveSpecs, specsOf, type TreeSpecs } from "../tree/specs.ts";
-import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapTree, printStructure, type Tree } from "../tree/tree.ts";
+import { resultsOf } from "./model_results.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { openBatch, openData, openTime } from "./open_sizes.ts";
 import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
@@ -183,7 +184,7 @@ function newSessionFor(steps: Steps, variables: Variables, data: Data): Session 
   const output = forAnyLength(
     steps,
     variablesKey + keyOf(time.x),
-    (key) => steps.outputs.get(key, () => outputOf(steps.model, specs(params), specs(state), time.x)),
+    (key) => steps.outputs.get(key, () => resultsOf(steps.model, specs(params), specs(state), time.x).output),
   );
   const open = output && time.data(output);
   const session = open && forAnyLength(steps, variablesKey + keyOf(open), () => sessionOf(open, true));
@@ -316,9 +317,9 @@ function createSession(
   withTraining: boolean,
 ): KeptSession {
   const [params, state] = [mapTree(variables.params, specOf), mapTree(variables.state, specOf)];
-  const output = outputOf(model, params, state, batch.x);
+  const { output, penalized } = resultsOf(model, params, state, batch.x);
   if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
-  const objective = objectiveFor({ ...options, loss: options.loss }, output, batch.y);
+  const objective = objectiveFor({ ...options, loss: options.loss, penalized }, output, batch.y);
   const metrics = mapTree(objective.initState(), specOf);
   const tested = lazyTrace(testStep(model, objective), [params, state, metrics, batch]);
   let optimizerSpecs: Tree<Spec> | undefined;
@@ -373,25 +374,6 @@ export function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
 
 function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
   return checkCounted(optimizer, outputSpecs<Tree<Spec>>(optimizer.init, trainable));
-}
-
-function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {
-  const output = outputSpecs<Tree<Spec>>(
-    (params: Tree<Tensor>, state: Tree<Tensor>, x: Tree<Tensor>) =>
-      model.apply({ params, state }, x, { training: false }).output,
-    params,
-    state,
-    x,
-  );
-  const { leaves, paths } = flattenTree<Spec>(output);
-  leaves.forEach((leaf, index) => {
-    if (leaf.shape.length > 0) return;
-    throw new TypeError(
-      `Cannot train ${layerName(model)}: its output ${printPath(paths[index])} is ${printSpec(leaf)}, ` +
-        `expected the batch as its first axis`,
-    );
-  });
-  return output;
 }
 
 function keyOf(tree: unknown): string {

@@ -23,6 +23,7 @@ import { type Params, Value } from "./interpreter/types.ts";
 import { graphFunctions } from "./graph_functions.ts";
 import { ownCells } from "./own_cells.ts";
 import { type Random, randomFrom } from "./random.ts";
+import { weightPenalty } from "./regularizers.ts";
 import { modelText, objectiveText, treeText } from "./source.ts";
 
 /** Inputs of some samples: per leaf and sample. */
@@ -303,6 +304,8 @@ export interface Interpreted {
   readonly batches: readonly (readonly (readonly Value[])[])[];
   readonly state: Run["state"];
   readonly started: Run["started"];
+  /** What regularizers add to the loss of all samples. */
+  readonly penalty: number;
 }
 
 /**
@@ -316,7 +319,7 @@ export function interpret(
   { training, held }: { readonly training: boolean; readonly held?: Run["held"] },
 ): Interpreted {
   const { params, state } = interpreterWeights(weights);
-  const run: Run = { training, state, held, started: [] };
+  const run: Run = { training, state, held, started: [], penalties: 0 };
   const samples = samplesOf(one, inputs);
   const size = one.statefulBatch ?? samples.length;
   const order = placesOf(one.outputTree);
@@ -337,7 +340,8 @@ export function interpret(
       return byPlace;
     }));
   }
-  return { batches, state, started: run.started };
+  const penalty = run.penalties / samples.length + weightPenalty(one.model, weights);
+  return { batches, state, started: run.started, penalty };
 }
 
 /** What the library is given. */

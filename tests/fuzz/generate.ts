@@ -5,6 +5,7 @@ import { growSequential, type Scope } from "./generate_layers.ts";
 import type { Kind } from "./kinds.ts";
 import { drawProperties } from "./properties/mod.ts";
 import { randomFrom } from "./random.ts";
+import { withRegularizers } from "./regularizers.ts";
 import { drawInput, type Drawn, headLayer, kindOf } from "./generate_ends.ts";
 import { drawGraph } from "./generate_graph.ts";
 
@@ -58,7 +59,10 @@ export function drawCase(seed: number): Case {
   const described: Omit<Case, "properties"> = {
     seed,
     ...drawn,
-    model: isStateful ? drawn.model : withOpenBatch(drawn.model),
+    model: withRegularizers(
+      isStateful ? drawn.model : withOpenBatch(drawn.model),
+      random.fork("regularizers"),
+    ),
     samples: batch === null ? random.pick([1, 2, 3, 3, 4, 5]) : batch * random.whole(1, 2),
     holes: random.pick(["end", "end", "anywhere", "anywhere", "none"]),
     heads,

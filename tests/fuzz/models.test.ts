@@ -22,11 +22,13 @@ const DRAWN = 6000;
 /** What the modules export beside layers, cells and containers. */
 const NO_LAYERS = [
   // of layers
+  "constrained",
   "defineLayer",
   "isCarryState",
   "isRecurrentLayer",
   "layerJson",
   "layerName",
+  "penaltyOf",
   "resetStates",
   "statefulLayer",
   "adapt",
@@ -84,7 +86,15 @@ const overAxes = (name: string) => ["1d", "2d", "3d"].map((axes) => name + axes)
  * (`tests/oracle/python/`), and a decoder that is no layer.
  */
 const NOT_DRAWN = [
-  ...["additiveAttention", "attention", "multiHeadAttention", "crf", "viterbi", "dot"],
+  ...[
+    "activityRegularization",
+    "additiveAttention",
+    "attention",
+    "multiHeadAttention",
+    "crf",
+    "viterbi",
+    "dot",
+  ],
   ...[
     "eluLayer",
     "leakyReluLayer",

@@ -98,6 +98,7 @@ const plain: Readonly<Record<string, (options: never) => Layer>> = {
   Softmax: cf.softmaxLayer,
   SpatialDropout1D: cf.spatialDropout1d,
   GaussianNoise: cf.gaussianNoise,
+  ActivityRegularization: cf.activityRegularization,
   Dot: cf.dot,
   Conv1D: cf.conv1d,
   Conv2D: cf.conv2d,

@@ -2,6 +2,8 @@
  * Keras's names as ours: options and activations in camelCase, weights as the paths of our params. Nothing here knows
  * a layer.
  */
+import { readConstraint, readRegularizer } from "../../formats/keras/weight_rules.ts";
+import type { Json as KerasJson } from "../../src/options/json.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { isObject, type Json, type JsonObject } from "./format.ts";
@@ -22,6 +24,15 @@ const withoutEffect =
 const withoutValue =
   /_(regularizer|constraint)$|^(use_ema|time_major|sparse|rms_scaling|synchronized|renorm|lora_rank|quantization_config|ema_overwrite_frequency|loss_scale_factor|gradient_accumulation_steps)$/;
 
+/** Regularizers and constraints, which the readers of Keras's files know. */
+const ofWeights = /_(regularizer|constraint)$/;
+
+function ruleOf(option: string, value: Json): Json {
+  const rule = (option.endsWith("_regularizer") ? readRegularizer : readConstraint)(value as KerasJson); // JSON, both
+  if (rule !== undefined) return rule as Json;
+  throw new Error(`there is no ${option} ${JSON.stringify(value)}`);
+}
+
 /**
  * Options in our spelling: names and words in camelCase; what has no effect on a case's numbers is left out. An option
  * that the layer does not have stays, so that the layer refuses it.
@@ -31,6 +42,10 @@ export function optionsOf(config: JsonObject, ...apart: readonly string[]): Reco
   for (const [key, value] of Object.entries(config)) {
     if (value === undefined || apart.includes(key) || withoutEffect.test(key)) continue;
     if (withoutValue.test(key) && (value === null || value === false)) continue;
+    if (ofWeights.test(key) && value !== null) {
+      options[camelCase(key)] = ruleOf(key, value);
+      continue;
+    }
     options[camelCase(key)] = typeof value === "string" ? camelCase(value) : value;
   }
   return options;

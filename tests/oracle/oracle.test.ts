@@ -21,6 +21,7 @@ const groups = [
   "lstm",
   "onnx",
   "plain_layers",
+  "regularizers",
   "seq2seq",
   "sequences",
   "simple_rnn",

@@ -3,6 +3,7 @@
  * with its history.
  */
 import type { Layer, Variables } from "../../src/layers/layer.ts";
+import { penaltyOf } from "../../src/layers/penalties.ts";
 import { key } from "../../src/operations/random.ts";
 import { hostTensor, isTensor, type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
@@ -113,7 +114,8 @@ async function gradientsOf(
   const { objective } = trainer.session("train", variables, batch);
   const lossOf = (params: Tree<Tensor>, state: Tree<Tensor>, batch: Data): [Tensor, Tree<Tensor>] => {
     const applied = model.apply({ params, state }, batch.x, { training: true, key: key(0) });
-    return [objective.compute(applied, batch, objective.initState()).loss, applied.output];
+    const whole = { ...applied, penalty: penaltyOf(model, params, applied) };
+    return [objective.compute(whole, batch, objective.initState()).loss, applied.output];
   };
   return await compile<Parameters<Gradients>, ReturnType<Gradients>>(valueAndGrad(lossOf), { device });
 }

@@ -1,7 +1,10 @@
 /** Whether a layer is the library's own: one that computes what the operator of its name does. */
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "../../../src/layers/rnn.ts";
-import { fromJson, toJson } from "../../../src/models/json.ts";
+import { isObject } from "../../../src/describe.ts";
+import { layerJson } from "../../../src/layers/define.ts";
+import { fromJson } from "../../../src/models/json.ts";
+import { prune } from "../../../src/passes/prune.ts";
 import { printProgram } from "../../../src/program/print.ts";
 import { type LayerCall, traceLayer } from "./trace_layer.ts";
 
@@ -12,12 +15,19 @@ import { type LayerCall, traceLayer } from "./trace_layer.ts";
 export function isLibraryLayer(layer: Layer, variables: Variables, call: LayerCall): boolean {
   let rebuilt: Layer;
   try {
-    rebuilt = fromJson(toJson(layer));
+    rebuilt = fromJson(JSON.parse(JSON.stringify(layerJson(layer), withoutRules)));
   } catch {
     return false; // a custom one, or an option is a function
   }
-  const text = (layer: Layer) => printProgram(traceLayer(layer, variables, call).program);
+  // Penalties of outputs are in the trace, but nothing reads them.
+  const text = (layer: Layer) => printProgram(prune(traceLayer(layer, variables, call).program, () => {}));
   return text(layer) === text(rebuilt);
+}
+
+/** For `JSON.stringify`: options without those of training, which may be functions and compute no output. */
+function withoutRules(_key: string, value: unknown): unknown {
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !/(Regularizer|Constraint)$/.test(key)));
 }
 
 /** One recurrent layer, or those of both directions. */

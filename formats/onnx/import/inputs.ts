@@ -41,16 +41,19 @@ export function readInput({ name, type }: ValueInfoProto): OnnxInput {
 
 /** Throws unless a tensor can be this input. */
 export function checkInput({ name, dtype, shape }: OnnxInput, given: Spec): void {
-  const fits = given.dtype === dtype &&
-    (!shape || (shape.length === given.shape.length &&
-      shape.every((dim, axis) =>
-        typeof dim !== "number" || typeof given.shape[axis] !== "number" || dim === given.shape[axis]
-      )));
-  if (fits) return;
+  const hasRank = !shape || shape.length === given.shape.length;
+  const isOther = (dim: Dim, axis: number) =>
+    typeof dim === "number" && typeof given.shape[axis] === "number" && dim !== given.shape[axis];
+  if (given.dtype === dtype && hasRank && !shape?.some(isOther)) return;
+  const fixed = given.dtype === dtype && hasRank && shape
+    ? shape.map((dim, axis) => typeof dim !== "number" || isOther(dim, axis) ? "null" : `${dim}`)
+    : undefined;
   throw new TypeError(
     `Cannot run the ONNX model with ${printSpec(given)} for its input ${quoted(name)}: expected ${dtype}${
       shape ? printShape(shape) : " of any shape"
-    }`,
+    }` + (fixed
+      ? `; fromOnnx opens sizes of a file, as in shapes: { ${quoted(name)}: [${fixed.join(", ")}] }`
+      : ""),
   );
 }
 

@@ -1,7 +1,8 @@
 /** With Keras itself, where CELLFOLD_PYTHON names a Python that has it: files go over and come back. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { fromKeras, loadKerasWeights, saveKerasWeights, toKeras } from "../../../formats/keras/mod.ts";
-import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { penaltyOf } from "../../../src/layers/mod.ts";
+import { item, type Tensor } from "../../../src/tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../../../src/tree/tree.ts";
 import { examples, variablesOf } from "./models.ts";
 import { assertNear, cases, fixtures, plain, type PlainTensor, predictions, tensors } from "./support.ts";
@@ -25,6 +26,8 @@ async function run(script: string, ...args: string[]): Promise<void> {
 
 interface Answer {
   readonly name: string;
+  /** What the regularizers of the model add to the loss. */
+  readonly penalty: number;
   readonly outputs: Tree<PlainTensor>;
 }
 
@@ -65,8 +68,15 @@ Deno.test({
       for (const [index, { name, model, input, x }] of all.entries()) {
         const variables = variablesOf({ model, input, x });
         const expected = treeLeaves<Tensor>(await predictions(model, variables, x));
+        const penalty = item(
+          penaltyOf(model, variables.params, model.apply(variables, x, { training: false })),
+        );
         for (const answer of [answers[2 * index], answers[2 * index + 1]]) {
           assertNear(treeLeaves(tensors(answer.outputs)), expected, 1e-5, `${name} in Keras`);
+          assert(
+            Math.abs(answer.penalty - penalty) <= 1e-5 * penalty,
+            `${name}: ${answer.penalty}, ${penalty}`,
+          );
         }
         const again = await fromKeras(await Deno.readFile(`${folder}/${name}.again.keras`));
         const kept = treeLeaves<Tensor>(await predictions(again.model, again.variables, x));

@@ -3,6 +3,7 @@ import { gruCell, lstmCell, simpleRnnCell, stackedCells } from "../../../src/cel
 import { convLstm2dCell } from "../../../src/cells/conv_lstm.ts";
 import {
   activation,
+  activityRegularization,
   additiveAttention,
   attention,
   averagePooling1d,
@@ -117,6 +118,46 @@ function graph(): Layer {
   return model({ inputs: [left, right], outputs: { c, f, g: call(dense({ units: 1 }), f) } });
 }
 
+/** Regularizers and constraints of every kind. */
+function regularized(): Layer {
+  const x = input([4, 3]);
+  const rules = {
+    kernelRegularizer: "l2",
+    recurrentRegularizer: { name: "orthogonal", factor: 0.3, mode: "columns" },
+    biasRegularizer: { l1: 0.1, l2: 0.2 },
+    kernelConstraint: { name: "minMaxNorm", minValue: 0.5, axis: [0, 1] },
+    recurrentConstraint: "unitNorm",
+    biasConstraint: "nonNeg",
+  } as const;
+  const a = call(
+    bidirectional(gru({ units: 2, returnSequences: true, activityRegularizer: "l1", ...rules }), {
+      activityRegularizer: { l2: 0.4 },
+    }),
+    x,
+  );
+  const { recurrentRegularizer: _, recurrentConstraint: __, ...ofDense } = rules;
+  const attended = call(
+    multiHeadAttention({
+      numHeads: 2,
+      keyDim: 2,
+      ...ofDense,
+      kernelRegularizer: { l1: 0.1 },
+      activityRegularizer: "l2",
+    }),
+    [a, a],
+  );
+  const b = call(
+    rnn(stackedCells([lstmCell({ units: 2, ...rules }), simpleRnnCell({ units: 3 })])),
+    attended,
+  );
+  const c = call(activityRegularization({ l1: 0.3, l2: 0.2 }), b);
+  const frozen = dense({ units: 2, trainable: false, ...ofDense, activityRegularizer: { l1: 0.5 } });
+  return model({
+    inputs: x,
+    outputs: [call(frozen, c), call(conv1d({ filters: 2, kernelSize: 2, ...ofDense }), attended)],
+  });
+}
+
 /** What is done to sequences, pictures and volumes between layers that learn, masks among them. */
 function windows(): Layer {
   const ids = input([6], { name: "ids", dtype: "int32" });
@@ -148,6 +189,7 @@ function windows(): Layer {
 
 /** One of each: a model and what it is given. */
 export const examples: Readonly<Record<string, () => Example>> = {
+  regularized: () => ({ model: regularized(), x: floats(11, 2, 4, 3) }),
   normalized: () => ({
     model: sequential([
       masking({ maskValue: 0.25 }),

@@ -64,14 +64,13 @@ for (const name of ["old_sequential", "old_graph"]) {
 }
 
 Deno.test({
-  name: "what acts in training only is noted",
+  name: "regularizers and constraints of Keras 2 are read",
   ignore,
   fn: async () => {
-    const { notes } = await fromKeras(await oldFixture("old_sequential.h5.gz"));
-    assertEquals(notes, [
-      'the layer "lstm" (LSTM) has the kernel regularizer "L2", which is left out',
-      'the layer "gru" (GRU) has the recurrent constraint "MaxNorm", which is left out',
-    ]);
+    const { notes, model } = await fromKeras(await oldFixture("old_sequential.h5.gz"));
+    assertEquals(notes, []);
+    assertEquals(settings(model, "kernelRegularizer"), [{ l2: Math.fround(0.01) }]);
+    assertEquals(settings(model, "recurrentConstraint"), [{ name: "maxNorm", maxValue: 2, axis: 0 }]);
   },
 });
 

@@ -16,6 +16,7 @@ import {
   masking,
   merge,
   rnn,
+  spatialDropout1d,
   timeDistributed,
 } from "../../../src/layers/mod.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
@@ -70,6 +71,20 @@ Deno.test("cells and layers of one's own cannot be written, with or without conf
   await refused(own, flat, "the layer scale", "no such layer");
   const variables = init(rnn(leakyCell), key(0), sequence);
   assertStringIncludes((await errorOf(saveKerasWeights(rnn(leakyCell), variables))).message, "leakyCell");
+});
+
+Deno.test("a model itself has no activity regularizer in Keras, and no function is written", async () => {
+  const inner = dense({ units: 2 });
+  const words = ["sequential", "activityRegularization(...)"];
+  const own = spatialDropout1d({ rate: 0.5, activityRegularizer: "l2" });
+  await refused(own, sequence, "the option activityRegularizer of spatialDropout1d", "Keras does not have");
+  await refused(sequential([inner], { activityRegularizer: "l2" }), flat, ...words);
+  await refused(sequential([sequential([inner], { activityRegularizer: "l2" })]), flat, ...words);
+  await refused(
+    dense({ units: 2, kernelRegularizer: (w) => mul(w, 0) }),
+    flat,
+    "kernelRegularizer is a function",
+  );
 });
 
 Deno.test("options that are functions cannot be written", async () => {

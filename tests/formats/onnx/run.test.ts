@@ -274,7 +274,11 @@ const ofOne = (shape: readonly number[]) =>
 Deno.test("fromOnnx: shapes opens sizes that the file declares, and fixes open ones", async () => {
   const x = signed([5, 2, 3]);
   const fixed = fromOnnx(ofOne([0, -1]));
-  await assertRejects(() => fixed.run({ x }), TypeError, "expected float32[1, 2, 3]");
+  await assertRejects(
+    () => fixed.run({ x }),
+    TypeError,
+    'expected float32[1, 2, 3]; fromOnnx opens sizes of a file, as in shapes: { "x": [null, 2, 3] }',
+  );
   await assertRejects(
     () => predict(fixed.model, fixed.variables, x, { batchSize: 5 }),
     RangeError,

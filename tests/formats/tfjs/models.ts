@@ -29,6 +29,27 @@ function graph(): cf.Layer {
 }
 
 export const examples: Readonly<Record<string, () => Example>> = {
+  regularized: () => ({
+    model: cf.sequential([
+      cf.lstm({
+        units: 3,
+        kernelRegularizer: "l2",
+        recurrentRegularizer: { l1: 0.1 },
+        biasConstraint: "nonNeg",
+        recurrentConstraint: { name: "maxNorm", maxValue: 3, axis: 1 },
+        returnSequences: true,
+      }),
+      cf.bidirectional(cf.simpleRnn({ units: 2, biasRegularizer: { l1: 0.5, l2: 0.25 } })),
+      cf.dense({
+        units: 2,
+        kernelConstraint: "unitNorm",
+        biasRegularizer: "orthogonal",
+        activityRegularizer: "l1",
+      }),
+    ]),
+    input: cf.spec([null, 4, 2]),
+    x: cf.normal(cf.key(4), [2, 4, 2]),
+  }),
   sequential: () => ({
     model: cf.sequential([
       cf.masking(),

@@ -2,7 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromTfjs, toTfjs } from "../../../formats/tfjs/mod.ts";
 import { dense } from "../../../src/layers/mod.ts";
-import { init, sequential } from "../../../src/models/mod.ts";
+import { init, sequential, toJson } from "../../../src/models/mod.ts";
 import { key } from "../../../src/operations/random.ts";
 import { host, spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../../../src/tree/tree.ts";
@@ -37,6 +37,38 @@ for (const [name, make] of Object.entries(examples)) {
     assertEquals(leaves(await predictions(read.model, read.variables, example.x)), leaves(expected));
   });
 }
+
+Deno.test("regularizers come back from files of TensorFlow.js, but for those that it does not have", async () => {
+  const { model, input } = examples.regularized();
+  const files = await toTfjs(model, init(model, key(0), input!), { input });
+  const read = await fromTfjs(new TextDecoder().decode(files["model.json"]), (name) => files[name]);
+  const [lstm, both, head] = read.model.layers!.map(({ options }) => options);
+  assertEquals([lstm.kernelRegularizer, lstm.recurrentRegularizer], [{ l1: 0, l2: 0.01 }, {
+    l1: 0.1,
+    l2: 0,
+  }]);
+  assertEquals([lstm.recurrentConstraint, lstm.biasConstraint], [undefined, undefined]);
+  assertStringIncludes(JSON.stringify(both.layer), '"biasRegularizer":{"l1":0.5,"l2":0.25}');
+  assertEquals([head.biasRegularizer, head.activityRegularizer], [undefined, undefined]);
+});
+
+Deno.test({
+  name: "constraints are read from files of TensorFlow.js",
+  ignore: !mayRead,
+  fn: async () => {
+    const json = JSON.parse(Deno.readTextFileSync(new URL("sequential.json", fixtures)));
+    const topology = JSON.stringify(json).replaceAll(
+      '"kernel_constraint":null',
+      '"kernel_constraint":{"class_name":"MaxNorm","config":{"max_value":3,"axis":0}}',
+    );
+    const { model, notes } = await fromTfjs(topology, (name) => Deno.readFile(new URL(name, fixtures)));
+    assertEquals(notes, []);
+    assertStringIncludes(
+      JSON.stringify(toJson(model)),
+      '"kernelConstraint":{"name":"maxNorm","maxValue":3,"axis":0}',
+    );
+  },
+});
 
 function leaves(tree: Tree<Tensor>): number[][] {
   return treeLeaves<Tensor>(tree).map((leaf) => [...host(leaf).data]);

@@ -4,6 +4,7 @@
  */
 import type { GraphDescription, LayerDescription, RefTree } from "../description.ts";
 import { graphFunctions } from "../graph_functions.ts";
+import { outputPenalty } from "../regularizers.ts";
 import { joinedLogits } from "./logits.ts";
 import { type Counts, list, type Nested } from "./nested.ts";
 import { type Params, Value } from "./types.ts";
@@ -236,5 +237,9 @@ export function runLayer(
 ): Sample[] {
   const { spread } = description;
   const own = spread ? { ...description, options: { ...description.options, ...spread } } : description;
-  return layers[own.type](own, params, samples, extras, run, path);
+  const outputs = layers[own.type](own, params, samples, extras, run, path);
+  for (const { x, counts } of outputs.flatMap(leavesOf)) {
+    run.penalties += outputPenalty(own.options, x, counts);
+  }
+  return outputs;
 }

@@ -9,6 +9,8 @@ export type Sample = Value | readonly Sample[] | { readonly [name: string]: Samp
 /** What a run of a model knows and keeps. */
 export interface Run {
   readonly training: boolean;
+  /** The sum of the penalties of outputs, over all samples; added to by the run. */
+  penalties: number;
   /** Carries of stateful layers and moving statistics, by the layer's path; changed by the run. */
   readonly state: Map<string, unknown>;
   /** What each call of a stateful layer started from, one entry per row, in the order of the calls. */

@@ -39,20 +39,21 @@ const described = (metric: HeadDescription["metrics"][number]) =>
   typeof metric === "string" ? { type: metric, options: {} } : metric;
 
 /**
- * All logs for outputs per sample. What an epoch reports is the sum over everything that counts, divided once; only
+ * All logs for what the interpreter gave. What an epoch reports is the sum over everything that counts, divided once; only
  * the reduction `sum` has nothing to divide by.
  */
 export function exactLogs(
   realized: Pick<Realized, "one" | "targets" | "sampleWeights">,
-  outputs: readonly (readonly Value[])[],
+  { batches, penalty }: Pick<Interpreted, "batches" | "penalty">,
 ): { readonly [name: string]: number } {
+  const outputs = batches.flat();
   const { heads, outputTree } = realized.one;
   const names = headNames(outputTree);
   const logs: Record<string, number> = {};
   const losses = heads.map(({ loss }, place) =>
     quotient(lossSums(loss.type, loss.options, headData(realized, outputs, place)))
   );
-  logs.loss = losses.reduce((total, loss, place) => total + loss * heads[place].weight, 0);
+  logs.loss = losses.reduce((total, loss, place) => total + loss * heads[place].weight, penalty);
   if (heads.length > 1) losses.forEach((loss, place) => logs[`${names[place]}_loss`] = loss);
   const named = (place: number, name: string) => names[place] === "" ? name : `${names[place]}_${name}`;
   heads.forEach(({ metrics, loss }, place) => {
@@ -79,10 +80,11 @@ export function trainingLoss(
   held?: Interpreted["started"],
 ): number {
   const { one, inputs } = realized;
-  const outputs = interpret(realized, inputs, weights, { training: true, held }).batches.flat();
+  const { batches, penalty } = interpret(realized, inputs, weights, { training: true, held });
+  const outputs = batches.flat();
   return one.heads.reduce(
     (total, { loss, weight }, place) =>
       total + weight * quotient(lossSums(loss.type, loss.options, headData(realized, outputs, place))),
-    0,
+    penalty,
   );
 }

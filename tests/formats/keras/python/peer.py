@@ -42,10 +42,12 @@ for job in json.load(open(sys.argv[1])):
     model = keras.saving.load_model(job["model"])
     if job.get("weights"):
         model.load_weights(job["weights"])
+    outputs = plain(model(arrays(job["inputs"]), training=False))
     results.append({
         "name": model.name,
+        "penalty": float(sum(model.losses)),
         "trainable": [layer.trainable for layer in model.layers],
-        "outputs": plain(model(arrays(job["inputs"]), training=False)),
+        "outputs": outputs,
     })
     if job.get("save"):
         model.save(job["save"])
