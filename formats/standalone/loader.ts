@@ -37,11 +37,7 @@ const PREDICT = `
 export async function load(source) {
   const { signature: { sizes, inputs, outputs }, start } = await open(source, "predict");
   const exports = await start();
-  const takesMask = inputs.some(({ path: [argument] }) => argument === "mask");
   return (input, mask) => {
-    if (mask !== undefined && !takesMask) {
-      throw new TypeError("Cannot predict with a mask: the model was exported without the option mask");
-    }
     const known = Object.create(null);
     const given = inputs.map(({ path, dtype, shape }) => {
       const { data, shape: found = [] } = at({ input, mask }, path) ?? {};
