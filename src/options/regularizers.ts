@@ -117,8 +117,6 @@ function ofNorms(x: Tensor, l1: number, l2: number): Tensor {
 
 function ofAngles(x: Tensor, factor: number, mode: "rows" | "columns"): Tensor {
   const [of, along] = mode === "rows" ? [0, 1] : [1, 0];
-  const count = x.shape[of];
-  if (count === 1) return tensor(0, { dtype: x.dtype });
   const squares = sum(mul(x, x), { axes: along, keepDims: true });
   // The square is limited rather than its root, whose derivative at 0 is infinite.
   const unit = div(x, sqrt(maximum(squares, SHORTEST ** 2)));
@@ -126,8 +124,9 @@ function ofAngles(x: Tensor, factor: number, mode: "rows" | "columns"): Tensor {
     ? matmul(unit, unit, { transposeRight: true })
     : matmul(unit, unit, { transposeLeft: true });
   const isSelf = equal(iota(products.shape, { axis: 0 }), iota(products.shape, { axis: 1 }));
-  const size = sizeAsTensor(count, x.dtype);
-  return div(mul(sum(select(isSelf, 0, abs(products))), factor), mul(size, sub(size, 1)));
+  const size = sizeAsTensor(x.shape[of], x.dtype);
+  const pairs = maximum(mul(size, sub(size, 1)), 1); // one row has none, as the last batch of outputs may have
+  return div(mul(sum(select(isSelf, 0, abs(products))), factor), pairs);
 }
 
 function checkedFloats(owner: string, option: string, x: Tensor): Tensor {
