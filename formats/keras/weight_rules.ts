@@ -1,5 +1,7 @@
 /** Regularizers and constraints as Keras writes them, and as they are options here. */
+import { type ConstraintLike, resolveConstraint } from "../../src/options/constraints.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
+import { type RegularizerLike, resolveRegularizer } from "../../src/options/regularizers.ts";
 import { isObject } from "./objects.ts";
 
 /** A class of Keras with the names that its options have here; all of them are written. */
@@ -45,8 +47,33 @@ function hasOnly(config: JsonOptions, names: readonly string[]): boolean {
   return Object.keys(config).every((name) => names.includes(name));
 }
 
-/** A regularizer as ours; undefined if there is no such regularizer here. */
+/** A regularizer as ours; undefined if there is no such regularizer here, or none with such values. */
 export function readRegularizer(value: Json): Json | undefined {
+  const ours = regularizerOf(value);
+  return isAccepted(() => ours && resolveRegularizer("a layer", "it", ours as RegularizerLike))
+    ? ours
+    : undefined;
+}
+
+/** A constraint as ours; undefined if there is no such constraint here, or none with such values. */
+export function readConstraint(value: Json): Json | undefined {
+  const ours = constraintOf(value);
+  return isAccepted(() => ours && resolveConstraint("a layer", "it", ours as ConstraintLike))
+    ? ours
+    : undefined;
+}
+
+/** Whether layers take an option, such as a constraint over axes that are numbers: Keras also takes `axis=None`. */
+function isAccepted(resolve: () => unknown): boolean {
+  try {
+    resolve();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function regularizerOf(value: Json): Json | undefined {
   const given = objectOf(value);
   if (given === undefined) return undefined;
   const { name, config } = given;
@@ -60,8 +87,7 @@ export function readRegularizer(value: Json): Json | undefined {
   return { name: "orthogonal", ...config };
 }
 
-/** A constraint as ours; undefined if there is no such constraint here. */
-export function readConstraint(value: Json): Json | undefined {
+function constraintOf(value: Json): Json | undefined {
   const given = objectOf(value);
   const [ours, found] =
     Object.entries(constraints).find(([, { className }]) => className.toLowerCase() === given?.name) ?? [];

@@ -2,14 +2,15 @@
  * What layers add to the loss, and what becomes of their params after an update: regularizers and constraints,
  * from the layer that has them up to the model.
  */
-import { describeValue } from "../describe.ts";
+import { describeValue, isObject, wrongKind } from "../describe.ts";
 import { div, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { sizeAsTensor } from "../operations/reduction.ts";
 import type { Regularizer } from "../options/regularizers.ts";
 import { sumOf } from "../options/weight_rules.ts";
+import { sameShape } from "../tensor/dims.ts";
 import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { flattenTree, type Tree, treeLeaves } from "../tree/tree.ts";
+import { checkSameStructure, flattenTree, printPath, type Tree, treeLeaves } from "../tree/tree.ts";
 import { checkLayer } from "./checks.ts";
 import type { Applied, Layer } from "./layer.ts";
 import { masksOfLeaves } from "./masks.ts";
@@ -86,6 +87,7 @@ export function wholePenalty(
  * @param params The params of the model.
  * @param applied What `apply` gave; default: without the outputs.
  * @returns A float scalar, 0 if there are no regularizers. Traceable.
+ * @throws TypeError if `applied` is an output alone, or the penalty of a layer of your own is no float scalar.
  *
  * @example
  * ```ts
@@ -101,6 +103,9 @@ export function wholePenalty(
  */
 export function penaltyOf(layer: Layer, params: Tree<Tensor>, applied?: Pick<Applied, "penalty">): Tensor {
   checkLayer("find a penalty", layer);
+  if (applied !== undefined && (isTensor(applied) || !isObject(applied))) {
+    throw wrongKind("find a penalty", applied, "the result of the call", "what apply gave, with its output");
+  }
   const { leaves } = flattenTree<Tensor>(params, "params");
   const dtype = leaves.find(isFloat)?.dtype ?? "float32";
   return wholePenalty(layer, params, { penalty: applied?.penalty }) ?? tensor(0, { dtype });
@@ -112,6 +117,7 @@ export function penaltyOf(layer: Layer, params: Tree<Tensor>, applied?: Pick<App
  *
  * @param params The params after the update.
  * @returns Params of the same structure. Traceable.
+ * @throws TypeError if a layer of your own changes their structure, shapes or dtypes.
  *
  * @example
  * ```ts
@@ -125,6 +131,27 @@ export function penaltyOf(layer: Layer, params: Tree<Tensor>, applied?: Pick<App
 export function constrained<Params extends Tree<Tensor>>(layer: Layer, params: Params): Params {
   checkLayer("constrain params", layer);
   flattenTree(params, "params"); // throws for anything that is not a tree
-  // A constraint keeps the structure.
-  return layer.trainable && layer.constrain ? layer.constrain(params) as Params : params;
+  if (!layer.trainable || !layer.constrain) return params;
+  const next = layer.constrain(params);
+  checkConstrained(layer, params, next);
+  return next as Params; // of the same structure
+}
+
+/** Throws a TypeError unless params have the structure, shapes and dtypes that they had before. */
+function checkConstrained({ type, name = type }: Layer, before: Tree<Tensor>, after: Tree<Tensor>): void {
+  checkSameStructure(before, after, {
+    first: `the params of ${name}`,
+    second: "what its constrain gives",
+    root: "params",
+  });
+  const { leaves, paths } = flattenTree<Tensor>(before);
+  treeLeaves<Tensor>(after).forEach((next, index) => {
+    const given = leaves[index];
+    if (next.dtype === given.dtype && sameShape(next.shape, given.shape)) return;
+    throw new TypeError(
+      `Cannot constrain the params of ${name}: ${printPath(paths[index], "params")} becomes ${
+        printSpec(next)
+      }, expected ${printSpec(given)}, as it was`,
+    );
+  });
 }

@@ -32,6 +32,9 @@ import { commonMask, reducedMask } from "./sequence.ts";
  * or makes is split like its output. If the inner axes are gone, a step counts if anything in it counted:
  * from words in sentences, the sentences remain, even if the layer inside made the mask of the words.
  *
+ * What the layer adds to the loss by its call is the sum over the steps: the penalty of all rows as one batch, times
+ * the number of steps. That of its weights is added once.
+ *
  * @throws TypeError for a layer that is stateful, or has a stateful one inside.
  * @returns A layer whose `apply` throws a TypeError for an input without a time axis and at least one more.
  *

@@ -4,6 +4,7 @@
  */
 import { describeValue, isObject, wrongKind } from "../describe.ts";
 import { unknownName } from "../known_names.ts";
+import { resolveAxes } from "../operations/axes.ts";
 import { add, clip, div, maximum, mul, sqrt } from "../operations/elementwise.ts";
 import { sum } from "../operations/structure.ts";
 import { checkOptions } from "../option_names.ts";
@@ -86,8 +87,8 @@ const records: { readonly [Name in ConstraintName]: ConstraintRecord<ConstraintO
   minMaxNorm: {
     known: ["minValue", "maxValue", "rate", "axis"],
     make: ({ minValue = 0, maxValue = 1, rate = 1, axis = 0 }, check) => {
-      check("minValue", minValue, maxValue);
       check("maxValue", maxValue);
+      check("minValue", minValue, maxValue);
       check("rate", rate, 1);
       const desired = (norms: Tensor) => {
         const within = clip(norms, { min: minValue, max: maxValue });
@@ -129,9 +130,14 @@ export function resolveConstraint(owner: string, option: string, given: Constrai
       `Cannot make ${owner}: ${option}.axis is ${quoted(axis)}, expected a whole number or a list of them`,
     );
   }
-  return record.make(options, (option_, value, high) => {
+  const constraint = record.make(options, (option_, value, high) => {
     checkRange(owner, `${option}.${option_}`, value, { low: 0, ...(high === undefined ? {} : { high }) });
   });
+  if (!(record.known as readonly string[]).includes("axis")) return constraint;
+  return (weight) => {
+    resolveAxes(axis, weight.shape.length, `use the ${option} of ${owner}`); // throws for one that is not there
+    return constraint(weight);
+  };
 }
 
 /** A constraint as it is saved. */

@@ -12,6 +12,7 @@ import { matmul } from "../operations/matmul.ts";
 import { sizeAsTensor } from "../operations/reduction.ts";
 import { sum } from "../operations/structure.ts";
 import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkRange } from "./checks.ts";
 import { functionOption, type Json } from "./json.ts";
@@ -73,7 +74,7 @@ export function resolveRegularizer(owner: string, option: string, given: Regular
     if (!Object.hasOwn(named, given)) throw unknownName("regularizer", given, Object.keys(named));
     return resolveRegularizer(owner, option, named[given]);
   }
-  if (!isObject(given) || isTensor(given) || Object.keys(given).length === 0) {
+  if (!isObject(given) || isTensor(given) || Object.values(given).every((value) => value === undefined)) {
     const expected = 'a name such as "l2", factors such as { l2: 0.01 }, or a function';
     throw wrongKind(`make ${owner}`, given, option, expected);
   }
@@ -85,7 +86,14 @@ export function resolveRegularizer(owner: string, option: string, given: Regular
     return (x) => ofNorms(checkedFloats(owner, option, x), l1, l2);
   }
   const { name }: { readonly name: unknown } = given;
-  if (name !== "orthogonal") throw unknownName("regularizer", String(name), Object.keys(named));
+  if (name === "l1" || name === "l2") {
+    throw new RangeError(
+      `Cannot make ${owner}: ${option} has the name ${
+        quoted(name)
+      }, expected its factor, as in { ${name}: ${FACTOR} }`,
+    );
+  }
+  if (name !== "orthogonal") throw unknownName("regularizer", name, Object.keys(named));
   checkOptions(`the ${option} of ${owner}`, given, ["name", "factor", "mode"]);
   const { factor = FACTOR, mode = "rows" } = given;
   checkRange(owner, `${option}.factor`, factor, { low: 0 });
@@ -109,8 +117,6 @@ function ofNorms(x: Tensor, l1: number, l2: number): Tensor {
 
 function ofAngles(x: Tensor, factor: number, mode: "rows" | "columns"): Tensor {
   const [of, along] = mode === "rows" ? [0, 1] : [1, 0];
-  const count = x.shape[of];
-  if (count === 1) return tensor(0, { dtype: x.dtype });
   const squares = sum(mul(x, x), { axes: along, keepDims: true });
   // The square is limited rather than its root, whose derivative at 0 is infinite.
   const unit = div(x, sqrt(maximum(squares, SHORTEST ** 2)));
@@ -118,8 +124,9 @@ function ofAngles(x: Tensor, factor: number, mode: "rows" | "columns"): Tensor {
     ? matmul(unit, unit, { transposeRight: true })
     : matmul(unit, unit, { transposeLeft: true });
   const isSelf = equal(iota(products.shape, { axis: 0 }), iota(products.shape, { axis: 1 }));
-  const size = sizeAsTensor(count, x.dtype);
-  return div(mul(sum(select(isSelf, 0, abs(products))), factor), mul(size, sub(size, 1)));
+  const size = sizeAsTensor(x.shape[of], x.dtype);
+  const pairs = maximum(mul(size, sub(size, 1)), 1); // one row has none, as the last batch of outputs may have
+  return div(mul(sum(select(isSelf, 0, abs(products))), factor), pairs);
 }
 
 function checkedFloats(owner: string, option: string, x: Tensor): Tensor {

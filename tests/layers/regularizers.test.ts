@@ -1,6 +1,6 @@
 /** Regularizers and constraints of layers: what they add, what they change, and which layers have them. */
 import * as cf from "@cellfold/cellfold";
-import type { Layer, Tensor } from "@cellfold/cellfold";
+import type { Layer, Tensor, Tree } from "@cellfold/cellfold";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { trace } from "../../src/program/functions.ts";
 import { printProgram } from "../../src/program/print.ts";
@@ -422,6 +422,50 @@ Deno.test("a penalty that is no scalar, or of training alone, is refused", async
   near(await loss(layer((x, training) => training ? undefined : cf.sum(x))), 1);
 });
 
+Deno.test("a layer of one's own that changes the form of its params is refused by name", async () => {
+  const layer = (constrain: (factor: Tensor) => Tree<Tensor>) =>
+    cf.defineLayer({
+      type: "own",
+      options: {},
+      initParams: () => ({ factor: cf.ones([2]) }),
+      apply: ({ params: { factor }, state }, input) => ({ output: cf.mul(single(input), factor), state }),
+      constrain: ({ factor }) => constrain(factor),
+    });
+  const x = cf.ones([4, 2]);
+  const cases: [Layer, string][] = [
+    [
+      layer((factor) => ({ factor, more: factor })),
+      "its constrain gives has an object with the keys {factor, more}",
+    ],
+    [layer((factor) => ({ factor: cf.sum(factor) })), "params.factor becomes float32[], expected float32[2]"],
+    [
+      layer((factor) => ({ factor: cf.cast(factor, "int32") })),
+      "params.factor becomes int32[2], expected float32[2]",
+    ],
+  ];
+  for (const [own, expected] of cases) {
+    for (const model of [own, cf.sequential([own])]) {
+      const options = { loss: "mse", optimizer: "sgd", epochs: 1, report: "none" } as const;
+      const { message } = await assertRejects(
+        () => cf.fit(model, cf.init(model, cf.key(0), x), { x, y: x }, options),
+        TypeError,
+      );
+      assertStringIncludes(message, expected);
+      assertStringIncludes(message, "the params of own");
+    }
+  }
+});
+
+Deno.test("penaltyOf takes what apply gives, not the output alone", () => {
+  const layer = cf.dense({ units: 1, activityRegularizer: "l2" });
+  const x = cf.ones([2, 3]);
+  const variables = variablesOf(layer, x);
+  const { output } = layer.apply(variables, x, training);
+  const given = output as { penalty?: Tensor }; // as JavaScript may give it
+  const { message } = assertThrows(() => cf.penaltyOf(layer, variables.params, given), TypeError);
+  assertStringIncludes(message, "the result of the call is a tensor float32[2, 1]");
+});
+
 Deno.test("without regularizers nothing is traced for them, and predictions are compiled without them", () => {
   const make = (options: object) =>
     cf.sequential([
@@ -475,6 +519,12 @@ Deno.test("what is no regularizer or constraint is refused by name, with a remed
   assertStringIncludes(error({ kernelRegularizer: 0.01 }, TypeError), "the number 0.01");
   assertStringIncludes(error({ kernelRegularizer: { name: "orthogonal", mode: "row" } }), "rows");
   assertStringIncludes(error({ kernelRegularizer: { name: "orthagonal" } }), "orthogonal");
+  assertStringIncludes(error({ kernelRegularizer: { name: "l2" } }), "as in { l2: 0.01 }");
+  assertStringIncludes(
+    error({ kernelRegularizer: { name: undefined, l2: 1 } }, TypeError),
+    "expected one of",
+  );
+  assertStringIncludes(error({ kernelRegularizer: { l1: undefined } }, TypeError), "factors such as");
   assertStringIncludes(error({ kernelConstraint: "nonneg" }), 'did you mean "nonNeg"?');
   assertStringIncludes(
     error({ kernelConstraint: { name: "maxNorm", maxvalue: 1 } }),
@@ -485,6 +535,10 @@ Deno.test("what is no regularizer or constraint is refused by name, with a remed
     "kernelConstraint.maxValue is -1",
   );
   assertStringIncludes(error({ kernelConstraint: { name: "minMaxNorm", minValue: 2 } }), "to 1");
+  assertStringIncludes(
+    error({ kernelConstraint: { name: "minMaxNorm", maxValue: -1 } }),
+    "kernelConstraint.maxValue is -1",
+  );
   assertStringIncludes(
     error({ kernelConstraint: { name: "unitNorm", axis: 0.5 } }),
     "kernelConstraint.axis is 0.5",
@@ -509,6 +563,20 @@ Deno.test("what is no regularizer or constraint is refused by name, with a remed
   );
   const reduced = used({ kernelConstraint: (w: Tensor) => cf.sum(w) }, cf.constrained);
   assertStringIncludes(reduced, "the kernelConstraint of dense: it gives float32[], expected float32[2, 2]");
+  const axis = 2;
+  for (
+    const kernelConstraint of [
+      { name: "maxNorm", axis },
+      { name: "unitNorm", axis },
+      { name: "minMaxNorm", axis },
+    ] as const
+  ) {
+    const layer = cf.dense({ units: 2, useBias: false, name: "head", kernelConstraint });
+    assertStringIncludes(
+      assertThrows(() => cf.constrained(layer, { kernel }), RangeError).message,
+      "the kernelConstraint of dense head along axis 2: the tensor has 2 axes",
+    );
+  }
   const flat = cf.layerNormalization({ gammaRegularizer: "orthogonal" });
   assertStringIncludes(
     assertThrows(() => cf.penaltyOf(flat, { gamma: cf.ones([2]), beta: cf.ones([2]) }), TypeError).message,

@@ -175,6 +175,25 @@ Deno.test("losses of epochs, validation and evaluate have the penalty of a sampl
   }
 });
 
+Deno.test("a last batch of one sample has orthogonal outputs", async () => {
+  const model = cf.dense({
+    units: 2,
+    useBias: false,
+    activityRegularizer: { name: "orthogonal", factor: 3 },
+  });
+  const [x, y] = [random(1, [3, 2]), cf.zeros([3, 2])];
+  const params = { kernel: cf.tensor([[1, 0], [0, 1]]) }; // so that the outputs are the inputs
+  const [a, b, c, d, ...rest] = valuesOf(x);
+  const ofFirst = 3 * Math.abs(a * c + b * d) / Math.sqrt((a ** 2 + b ** 2) * (c ** 2 + d ** 2));
+  const error = [a, b, c, d, ...rest].reduce((sum, value) => sum + value ** 2, 0) / 6;
+  // The penalty of an activity is one of a batch of 2, so half, and that of the last sample 0.
+  const expected = error + ofFirst / 2 * 2 / 3;
+  const still = cf.sgd({ learningRate: 0 });
+  const options = { ...quiet, optimizer: still, epochs: 1, batchSize: 2 };
+  const { history } = await cf.fit(model, { params, state: [] }, { x, y }, options);
+  assertNear(history.loss, [expected]);
+});
+
 Deno.test("masked steps are neither in the loss nor in the penalty, whatever pads them", async () => {
   const model = cf.sequential([
     cf.masking({ maskValue: 9 }),

@@ -32,7 +32,8 @@ Deno.test("regularizers are read in every spelling, and written in that of Keras
     config: { factor: 0.01, mode: "rows" },
     registered_name: null,
   });
-  for (const value of [object("Mine"), object("L2", { factor: 1 }), 3, object("L2", [])]) {
+  const refused = [object("L2", { l2: -1 }), object("L1L2", { l1: null, l2: "x" })];
+  for (const value of [object("Mine"), object("L2", { factor: 1 }), 3, object("L2", []), ...refused]) {
     assertEquals(readRegularizer(value), undefined);
   }
 });
@@ -45,7 +46,8 @@ Deno.test("constraints are read in every spelling, and written in that of Keras 
   const bounds = { name: "minMaxNorm", minValue: 0.5, maxValue: 2, rate: 0.25, axis: [0, 1] };
   assertEquals(readConstraint(writeConstraint(bounds)), bounds);
   assertEquals(readConstraint(writeConstraint("unitNorm")), { name: "unitNorm", axis: 0 });
-  for (const value of [object("RadialConstraint"), object("MaxNorm", { m: 2 }), null]) {
+  const refused = [object("MaxNorm", { max_value: 2, axis: null }), object("MinMaxNorm", { rate: 2 })];
+  for (const value of [object("RadialConstraint"), object("MaxNorm", { m: 2 }), null, ...refused]) {
     assertEquals(readConstraint(value), undefined);
   }
 });
