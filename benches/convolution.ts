@@ -3,12 +3,14 @@
  * `deno run -A benches/convolution.ts [part of a name] [--rounds=N] [--device=NAME] [--explain]`.
  *
  * The product multiplies the windows, laid out as a matrix before, by the kernel; its gradients are those of that matrix
- * and of the kernel. Samples of both take turns, as the machine may be shared, and the best of each counts. Arguments and
+ * and of the kernel. A convolution of each channel by itself is no product: beside it stand as many elementwise
+ * multiplications and additions of a tensor of the size of its result, and, for its gradients, twice as many. Samples take
+ * turns, as the machine may be shared, and the best of each counts. Arguments and
  * results stay on the device. `--explain` prints what runs.
  */
 import { createNative, native } from "../kernels/native/mod.ts";
 import { createWasm } from "../kernels/wasm/mod.ts";
-import { compile, convolve, grad, key, matmul, mul, normal, sum, type Tensor } from "../mod.ts";
+import { add, compile, convolve, grad, key, matmul, mul, normal, slice, sum, type Tensor } from "../mod.ts";
 import type { Backend } from "../src/internal.ts";
 
 interface Case {
@@ -24,9 +26,11 @@ const CASES: readonly Case[] = [
   { name: "conv1d, 64 to 64 channels, window 5", x: [32, 300, 64], kernel: [5, 64, 64] },
   { name: "conv1d, 64 to 64, window 5, stride 2", x: [32, 300, 64], kernel: [5, 64, 64], strides: [2] },
   { name: "conv2d, 32 to 64 channels, 3x3", x: [32, 28, 28, 32], kernel: [3, 3, 32, 64] },
+  { name: "conv2d, 32 to 64, 3x3, stride 2", x: [32, 28, 28, 32], kernel: [3, 3, 32, 64], strides: [2, 2] },
   { name: "conv2d, 1 to 32 channels, 3x3", x: [32, 28, 28, 1], kernel: [3, 3, 1, 32] },
   { name: "conv2d, 32 to 64, 4 groups, 3x3", x: [32, 28, 28, 32], kernel: [3, 3, 8, 64], groups: 4 },
   { name: "conv2d, depthwise 64, 3x3", x: [32, 28, 28, 64], kernel: [3, 3, 1, 64], groups: 64 },
+  { name: "conv1d, depthwise 64, window 5", x: [32, 300, 64], kernel: [5, 1, 64], groups: 64 },
 ];
 
 const [wish = ""] = Deno.args.filter((arg) => !arg.startsWith("--"));
@@ -76,7 +80,14 @@ async function sampler(
 const gradient = (fn: (x: Tensor, kernel: Tensor) => Tensor) => (x: Tensor, kernel: Tensor, c: Tensor) =>
   grad(([x, kernel]: readonly Tensor[]) => sum(mul(fn(x, kernel), c)))([x, kernel]);
 
-console.log("| Convolution | Device | Forward | of a product | Gradients | of a product |");
+/** As many multiplications and additions as a depthwise convolution has, of vectors that lie side by side. */
+const elementwise = (x: Tensor, kernel: Tensor) => {
+  const [places, channels] = kernel.shape.map(Number);
+  const factor = (place: number) => slice(kernel, { start: [place, 0], size: [1, channels] });
+  return Array.from({ length: places }, (_, place) => mul(x, factor(place))).reduce((a, b) => add(a, b));
+};
+
+console.log("| Convolution | Device | Forward | of the other | Gradients | of the other |");
 console.log("| --- | --- | --- | --- | --- | --- |");
 for (
   const { name, x: shape, kernel, groups = 1, strides } of CASES.filter(({ name }) => name.includes(wish))
@@ -88,17 +99,22 @@ for (
   const rows = shape[0] * product(out), columns = kernel[kernel.length - 1] / groups;
   const terms = product(kernel.slice(0, -1));
   const c = normal(key(3), [shape[0], ...out, columns * groups]);
-  // Of channels alone the product would have one column: it is left out.
-  const lead = groups === 1 ? [] : [groups];
-  const matrix = normal(key(4), [...lead, rows, terms]), factors = normal(key(5), [...lead, terms, columns]);
-  const cotangent = normal(key(6), [...lead, rows, columns]);
+  const inGroups = (...shape: number[]) => groups === 1 ? shape : [groups, ...shape];
+  const isDepthwise = kernel[kernel.length - 2] === 1 && groups > 1;
+  const [left, right, cotangent] = [inGroups(rows, terms), inGroups(terms, columns), inGroups(rows, columns)]
+    .map((shape, index) => normal(key(4 + index), shape));
+  const like = normal(key(7), [rows, groups]), factors = normal(key(8), [terms, groups]);
   const work = rows * terms * columns * groups * 2;
   for (const [device, backend] of devices.filter(([name]) => name.includes(option("device") ?? ""))) {
     const samplers = [
       await sampler(convolution, [x, weights], backend),
-      await sampler((a, b) => matmul(a, b), [matrix, factors], backend),
+      isDepthwise
+        ? await sampler(elementwise, [like, factors], backend)
+        : await sampler((a, b) => matmul(a, b), [left, right], backend),
       await sampler(gradient(convolution), [x, weights, c], backend),
-      await sampler(gradient((a, b) => matmul(a, b)), [matrix, factors, cotangent], backend),
+      isDepthwise
+        ? await sampler((a, b) => [elementwise(a, b), elementwise(a, mul(b, 2))], [like, factors], backend)
+        : await sampler(gradient((a, b) => matmul(a, b)), [left, right, cotangent], backend),
     ];
     const best = samplers.map(() => Infinity);
     for (let round = 0; round < rounds; round++) {

@@ -51,17 +51,17 @@ export function rowsAtOnce(terms: number): number {
 /** 64 KB, and a common multiple of the rows of tiles. */
 const BLOCK_ELEMENTS = 1 << 14, TILE = 12, MOST_ROWS = 96;
 
-/** Shorter runs of elements side by side are copied as fast all at once. */
-const SHORT_RUN = 8;
-
 /** The most axes of rows, and of terms. */
 const MOST_AXES = 4;
 
 /** Elements that may be written after the last row: a vector. */
 export const SLACK = 16;
 
-/** Finds the copies that products may lay out themselves. */
-export function gatherOperands(kernels: readonly Kernel[]): Gathering {
+/** Finds the copies that products may lay out themselves, with at least `shortestRun` elements side by side. */
+export function gatherOperands(
+  kernels: readonly Kernel[],
+  shortestRun: number,
+): Gathering {
   const of = new Map<Kernel, Gathered>();
   const gone = new Set<Kernel>();
   kernels.forEach((kernel, index) => {
@@ -77,7 +77,7 @@ export function gatherOperands(kernels: readonly Kernel[]): Gathering {
       other === kernel || writesOf(other).every(({ buffer }) => buffer !== found.buffer)
     );
     const gathered = readers.map((reader) =>
-      reader.kind === "matmul" ? gatheredBy(reader, found) : undefined
+      reader.kind === "matmul" ? gatheredBy(reader, found, shortestRun) : undefined
     );
     if (!stays || !isOnlyWrite || readers.length === 0 || gathered.includes(undefined)) return;
     readers.forEach((reader, at) => of.set(reader, gathered[at] as Gathered)); // none is undefined
@@ -107,6 +107,7 @@ function copied(
 function gatheredBy(
   { left, right, addends }: MatmulKernel,
   { from, buffer }: { readonly from: View; readonly buffer: Buffer },
+  shortestRun: number,
 ): Gathered | undefined {
   const others = [right, ...addends.map(({ view }) => view)];
   if (left.shape.length !== 2 || others.some((view) => view.buffer === buffer)) return undefined;
@@ -126,7 +127,7 @@ function gatheredBy(
     const gathered = { view: from, rowAxes: axes, terms };
     const merged = axesOf(gathered);
     const run = merged.terms.at(-1);
-    const isLong = run !== undefined && run.stride === 1 && run.size >= SHORT_RUN;
+    const isLong = run !== undefined && run.stride === 1 && run.size >= shortestRun;
     return isLong && merged.rows.length <= MOST_AXES && merged.terms.length <= MOST_AXES
       ? gathered
       : undefined;

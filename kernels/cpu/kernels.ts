@@ -5,7 +5,14 @@ import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { cumsumKinds } from "../lowering/kinds/cumsum.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
 import { indexingKinds } from "../lowering/kinds/indexing.ts";
-import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
+import {
+  functionsOver,
+  type KernelFunctions,
+  type Kinds,
+  printShape,
+  rowUnits,
+  work,
+} from "../lowering/kinds/kind.ts";
 import { printProduct, type Product, productUnits, productWork } from "../lowering/kinds/product.ts";
 import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
@@ -69,6 +76,15 @@ export interface LongLeft extends View {
   readonly gathered?: GatheredLeft;
 }
 
+/** Sums of the products of two views over axes, of which the last is none; along it all lie side by side. */
+export interface SumOfProductsKernel {
+  readonly kind: "sumOfProducts";
+  /** Of the same shape. */
+  readonly factors: readonly [View, View];
+  readonly axes: readonly number[];
+  readonly output: View;
+}
+
 /** What is read as a left operand. */
 function readAs(left: View, gathered: GatheredLeft | undefined): View {
   return gathered ? gathered.view : left;
@@ -83,6 +99,7 @@ export type CpuKernel =
   | PackKernel
   | PackedMatmulKernel
   | LongProductKernel
+  | SumOfProductsKernel
   | CpuScanKernel;
 
 /** The kernel of a kind. */
@@ -145,6 +162,15 @@ const cpuKinds: Kinds<CpuKernel> = {
       const all = lefts.map((left) => left === "ones" ? "ones" : printShape(left));
       return `products ${all.join(", ")} with ${printShape(right)}, threads share ${shared}`;
     },
+  },
+  sumOfProducts: {
+    reads: ({ factors }) => [...factors],
+    writes: ({ output }) => [output],
+    isRowWise: ({ axes }) => !axes.includes(0),
+    units: ({ output }) => rowUnits(output.shape),
+    work: ({ factors: [{ shape }], output }, { elements }) =>
+      work(elements(output.shape), 2 * elements(shape)),
+    print: ({ factors, output }) => `sum of products ${printShape(factors[0])} -> ${printShape(output)}`,
   },
 };
 

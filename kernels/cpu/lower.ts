@@ -9,10 +9,11 @@ import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { type Lowered, lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { cpuFunctions, type CpuKernel, type GatheredLeft } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel, type GatheredLeft, type SumOfProductsKernel } from "./kernels.ts";
 import { type Gathered, type Gathering, gatherOperands, rowsAtOnce, SLACK } from "./gathered.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
 import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
+import { sumProducts } from "./sums_of_products.ts";
 import type { Sharing, Target } from "./target.ts";
 import { roundedUp, sizeOf } from "../shapes.ts";
 
@@ -30,8 +31,8 @@ export interface LoweringOptions extends Sharing {
 export function lowerForCpu(program: Program, options: LoweringOptions): Lowered<CpuKernel> {
   const { stays, target } = options;
   const { kernels, checks } = lowerProgram(program, { columns: target.panelColumns });
-  const gathering = gatherOperands(kernels);
-  const packed = packProducts(gathering.kernels, options, gathering.of).map((kernel) => {
+  const gathering = gatherOperands(kernels, target.shortestRun);
+  const packed = packProducts(sumProducts(gathering.kernels), options, gathering.of).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { storage } = kernel.right.buffer;
     const isFixed = typeof kernel.packed.size === "number";
@@ -41,7 +42,7 @@ export function lowerForCpu(program: Program, options: LoweringOptions): Lowered
 }
 
 function packProducts(
-  kernels: readonly Kernel[],
+  kernels: readonly (Kernel | SumOfProductsKernel)[],
   options: Omit<LoweringOptions, "stays">,
   gathered: Gathering["of"] = new Map(),
 ): CpuKernel[] {

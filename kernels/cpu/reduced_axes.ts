@@ -1,12 +1,13 @@
 /** How a reduction runs over its input: along which axes, and whether column by column or element by element. */
 import type { Dim } from "../../src/tensor/dims.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
-import { collapse } from "../lowering/views.ts";
+import { collapse, type View } from "../lowering/views.ts";
 
-/** Axes, and how the input lies along them. */
+/** Axes, and how inputs lie along them. */
 export interface Axes {
   readonly shape: readonly Dim[];
-  readonly strides: readonly Dim[];
+  /** Of each input. */
+  readonly strides: readonly (readonly Dim[])[];
 }
 
 /** The axes of a reduction. */
@@ -14,21 +15,28 @@ export interface ReducedAxes {
   readonly kept: Axes;
   /** As few as possible. */
   readonly reduced: Axes;
-  /** Whether columns lie side by side in input and output, and are further apart along what is reduced. */
-  readonly isByColumns: boolean;
 }
 
-/** The axes of a reduction. */
-export function reducedAxes({ input, axes, output }: ReduceKernel): ReducedAxes {
-  const isKept = (_: Dim, axis: number) => !axes.includes(axis);
-  const kept: Axes = { shape: input.shape.filter(isKept), strides: input.strides.filter(isKept) };
-  const { shape, strides: [strides] } = collapse(
-    axes.map((axis) => input.shape[axis]),
-    [axes.map((axis) => input.strides[axis])],
-    0,
-  );
+/** The axes of a reduction of inputs of the same shape. */
+export function reducedAxes(
+  inputs: readonly Pick<View, "shape" | "strides">[],
+  axes: readonly number[],
+): ReducedAxes {
+  const kept = <T>(list: readonly T[]) => list.filter((_, axis) => !axes.includes(axis));
+  const reduced = <T>(list: readonly T[]) => axes.map((axis) => list[axis]);
+  const [{ shape }] = inputs, strides = inputs.map(({ strides }) => strides);
+  return {
+    kept: { shape: kept(shape), strides: strides.map(kept) },
+    reduced: collapse(reduced(shape), strides.map(reduced), 0),
+  };
+}
+
+/** Whether columns of a reduction lie side by side in input and output, and are further apart along what is reduced. */
+export function isByColumns(
+  { kept, reduced }: ReducedAxes,
+  { output }: Pick<ReduceKernel, "output">,
+): boolean {
   const last = kept.shape.length - 1;
-  const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
-    strides.at(-1) !== 1;
-  return { kept, reduced: { shape, strides }, isByColumns };
+  return last >= 0 && kept.strides[0][last] === 1 && output.strides[last] === 1 &&
+    reduced.strides[0].at(-1) !== 1;
 }

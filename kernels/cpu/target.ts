@@ -20,6 +20,8 @@ export interface Target {
   readonly partTerms: number;
   /** The terms of a long product of which a left operand is laid out at a time. */
   readonly longTerms: number;
+  /** Elements side by side from which it lays out left operands itself: shorter runs it copies faster all at once. */
+  readonly shortestRun: number;
   /** Bytes of scratch for a long product with `rows` rows of results in total. */
   readonly longProductScratch: (rows: number, columns: number, terms: Dim) => number;
   /** How threads share a kernel, if that is worth it from `shareFrom` elements on. */

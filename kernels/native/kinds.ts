@@ -10,6 +10,7 @@ import { productEmission } from "./emit/product.ts";
 import { randomEmission } from "./emit/random.ts";
 import { reductionEmission } from "./emit/reduce.ts";
 import { scanEmission } from "./emit/scan.ts";
+import { sumOfProductsEmission } from "./emit/sum_of_products.ts";
 
 const emitted: EmittedKinds<CpuKernel> = {
   ...fusedEmission,
@@ -19,6 +20,7 @@ const emitted: EmittedKinds<CpuKernel> = {
   ...indexingEmission,
   ...randomEmission,
   ...scanEmission,
+  ...sumOfProductsEmission,
 };
 
 /** How the kind of this kernel is written. */
@@ -31,6 +33,7 @@ export const nativeTarget: Target = {
   panelColumns: PANEL_COLUMNS,
   partTerms: Infinity,
   longTerms: TURNED_TERMS,
+  shortestRun: 8,
   longProductScratch: (rows, columns) => longProductFloats(rows, columns) * 4,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

@@ -7,6 +7,7 @@ import { productEmission } from "./emit/matmul.ts";
 import { randomEmission } from "./emit/random.ts";
 import { reductionEmission } from "./emit/reduce.ts";
 import { scanEmission } from "./emit/scan.ts";
+import { sumOfProductsEmission } from "./emit/sum_of_products.ts";
 import type { CpuKernel } from "../cpu/kernels.ts";
 
 const emitted: EmittedKinds<CpuKernel> = {
@@ -17,6 +18,7 @@ const emitted: EmittedKinds<CpuKernel> = {
   ...indexingEmission,
   ...randomEmission,
   ...scanEmission,
+  ...sumOfProductsEmission,
 };
 
 /** How the kind of this kernel is emitted. */

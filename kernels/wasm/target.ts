@@ -7,6 +7,7 @@ export const wasmTarget: Target = {
   panelColumns,
   partTerms: PART_TERMS,
   longTerms: BLOCK_TERMS,
+  shortestRun: 3, // with a vector of four
   longProductScratch,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

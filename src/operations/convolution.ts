@@ -1,13 +1,10 @@
 /** Convolution and its adjoint over any number of spatial axes, with channels last. */
 import { checkCount } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
-import { addDims, checkShape, type Dim, multiplyDims, printShape, type Shape } from "../tensor/dims.ts";
+import { addDims, checkShape, multiplyDims, printShape, type Shape } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Tensor } from "../tensor/tensor.ts";
-import { add, mul } from "./elementwise.ts";
-import { reshape, slice, sliceAxis } from "./structure.ts";
 import { type AdjointAxis, adjointPadded, convolvePadded } from "./window_products.ts";
 import {
-  type AxisWindow,
   checkPerAxis,
   checkWindow,
   type MovingWindowOptions,
@@ -103,41 +100,7 @@ export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions 
   const window = windowOf("convolve", x, kernel, groups, false);
   checkWindow("convolve", window.length, options);
   const axes = planWindows("convolve", x.shape.slice(1, -1), window, options);
-  const padded = padFor(x, axes), channels = fixedSize(kernel, axes.length);
-  return channels === 1 && groups > 1
-    ? channelByChannel(padded, kernel, axes)
-    : convolvePadded(padded, kernel, axes, groups);
-}
-
-/** All positions of a window, the last axis running fastest. */
-function positionsOf(axes: readonly AxisWindow[]): number[][] {
-  return axes.reduce<number[][]>(
-    (before, { window }) => before.flatMap((head) => Array.from({ length: window }, (_, i) => [...head, i])),
-    [[]],
-  );
-}
-
-/** Each channel of the input by itself: a sum of what the window shows at its positions, each multiplied. */
-function channelByChannel(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[]): Tensor {
-  const channels = fixedSize(x, axes.length + 1), outer = fixedSize(kernel, axes.length + 1);
-  const sizes: Shape = [x.shape[0], ...axes.map(({ size }) => size)];
-  const factors = reshape(kernel, [
-    kernel.shape.slice(0, -2).reduce<Dim>(multiplyDims, 1),
-    channels,
-    outer / channels,
-  ]);
-  const terms = positionsOf(axes).map((position, index) => {
-    const shown = slice(x, {
-      start: [0, ...position.map((at, axis) => at * axes[axis].dilation), 0],
-      size: [...sizes, channels],
-      stride: [1, ...axes.map(({ stride }) => stride), 1],
-    });
-    return mul(
-      reshape(shown, [...sizes, channels, 1]),
-      reshape(sliceAxis(factors, 0, index, 1), [channels, -1]),
-    );
-  });
-  return reshape(terms.reduce((sum, term) => add(sum, term)), [...sizes, outer]);
+  return convolvePadded(padFor(x, axes), kernel, axes, groups);
 }
 
 /**

@@ -1,15 +1,25 @@
 /**
- * The primitive behind convolutions: what a window shows, times a kernel. Its derivatives are another one of these, or
- * products over all windows.
+ * The primitive behind convolutions: what a window shows, times a kernel. Its derivatives are others of these, products
+ * over all windows, or sums by groups (`channel_windows.ts`).
  */
 import type { Operation } from "../program/types.ts";
-import { addDims, type Dim, multiplyDims, type Shape, sizeOfShape, subtractDims } from "../tensor/dims.ts";
+import {
+  addDims,
+  type Dim,
+  floorDivideDims,
+  multiplyDims,
+  type Shape,
+  sizeOfShape,
+  subtractDims,
+} from "../tensor/dims.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
+import { zeros } from "./creation.ts";
 import { printSpecs, requireFloat, requireSameDType } from "./infer.ts";
 import { matmul } from "./matmul.ts";
-import { pad, reshape, reverse, slice, transpose } from "./structure.ts";
-import { allWindows, allWindowsAdjoint, type Placed, spanOf } from "./windows.ts";
+import { concat, pad, reshape, reverse, slice, sliceAxis, transpose } from "./structure.ts";
+import { convolveByGroups, isByGroups, kernelDerivativeByGroups } from "./channel_windows.ts";
+import { allWindows, allWindowsAdjoint, type Placed, placesFirst, spanOf } from "./windows.ts";
 
 export const convolveOperation: Operation<"convolve"> = {
   name: "convolve",
@@ -38,8 +48,8 @@ export const convolveOperation: Operation<"convolve"> = {
   isHeavy: true,
 };
 
-/** The attributes by axis. */
-function placesOf(
+/** The attributes of a convolution by axis. */
+export function placesOf(
   { sizes, window, strides, dilation }: Parameters<typeof convolveOperation.infer>[1],
 ): Placed[] {
   return sizes.map((size, axis) => ({
@@ -66,12 +76,6 @@ function termsOf(kernel: Tensor, axes: readonly Placed[]): number {
   return axes.reduce((terms, { window }) => terms * window, fixedSize(kernel, axes.length));
 }
 
-/** The order `[batch, size, …, window, …, channels]` of the axes of all windows, which come in pairs. */
-function placesFirst(axes: readonly unknown[]): number[] {
-  const places = axes.map((_, index) => 1 + 2 * index);
-  return [0, ...places, ...places.map((axis) => axis + 1), 1 + 2 * axes.length];
-}
-
 /** All windows of a padded tensor as a matrix, `[places, terms]`; for several groups one each, `[groups, …]`. */
 function windowMatrix(x: Tensor, kernel: Tensor, axes: readonly Placed[], groups: number): Tensor {
   const sorted = transpose(allWindows(x, axes), { permutation: placesFirst(axes) });
@@ -91,6 +95,42 @@ function columnsOf(x: Tensor, groups: number): Tensor {
   return transpose(reshape(x, [rows, groups, Number(columns) / groups]), { permutation: [1, 0, 2] }); // of a kernel
 }
 
+/** Products with fewer columns, or fewer elements side by side in their rows, are not worth it. */
+const FEW_COLUMNS = 8;
+
+/** More groups are products of a batch, as each product by itself is a piece of code. */
+const MOST_APART = 16;
+
+/**
+ * Whether groups are convolutions of their own, which lay out their windows a few at a time, while products of a batch
+ * need all of them at once. With few channels side by side, that is as fast.
+ */
+function isApart(kernel: Tensor, groups: number): boolean {
+  return groups > 1 && groups <= MOST_APART && fixedSize(kernel, kernel.shape.length - 2) >= FEW_COLUMNS;
+}
+
+/** The last axis of a tensor, of which each group has an equal part. */
+function partOf(x: Tensor, group: number, groups: number): Tensor {
+  const axis = x.shape.length - 1, size = fixedSize(x, axis) / groups;
+  return sliceAxis(x, axis, group * size, size);
+}
+
+/** The same as {@linkcode convolvePadded} in another form that is faster, if there is one. */
+export function convolveInParts(
+  x: Tensor,
+  kernel: Tensor,
+  axes: readonly Placed[],
+  groups: number,
+): Tensor | undefined {
+  if (isByGroups(kernel, groups)) return convolveByGroups(x, kernel, axes, groups);
+  if (!isApart(kernel, groups)) return undefined;
+  const parts = Array.from(
+    { length: groups },
+    (_, group) => convolvePadded(partOf(x, group, groups), partOf(kernel, group, groups), axes, 1),
+  );
+  return concat(parts, { axis: -1 });
+}
+
 /** The kernel's is a sum over all windows. */
 function derivativeOfKernel(
   x: Tensor,
@@ -99,18 +139,24 @@ function derivativeOfKernel(
   axes: readonly Placed[],
   groups: number,
 ): Tensor {
+  if (isByGroups(kernel, groups)) return kernelDerivativeByGroups(x, kernel, c, axes, groups);
+  if (isApart(kernel, groups)) {
+    const parts = Array.from({ length: groups }, (_, group) => {
+      const own = partOf(kernel, group, groups);
+      return derivativeOfKernel(partOf(x, group, groups), own, partOf(c, group, groups), axes, 1);
+    });
+    return concat(parts, { axis: -1 });
+  }
   const windows = windowMatrix(x, kernel, axes, groups);
   const product = matmul(windows, columnsOf(c, groups), { transposeLeft: true });
   return reshape(groups === 1 ? product : transpose(product, { permutation: [1, 0, 2] }), kernel.shape);
 }
 
-/** Products with fewer columns are not worth it. */
-const FEW_COLUMNS = 8;
-
 /**
- * The input's is a convolution with the flipped kernel. With strides, that would multiply the zeros between the elements
- * of the cotangent; with few channels, its products would have few columns, and with far fewer than the cotangent has, its
- * windows would be much larger than those of the input: instead, what each window has is added up.
+ * The input's is a convolution with the flipped kernel, or several with parts of it. With long strides, it would multiply
+ * the zeros between the elements of the cotangent; with few channels, its products would have few columns, and with far
+ * fewer than the cotangent has, its windows would be much larger than those of the input: instead, what each window has is
+ * added up.
  */
 function derivativeOfInput(
   x: Tensor,
@@ -120,8 +166,11 @@ function derivativeOfInput(
   groups: number,
 ): Tensor {
   const inner = fixedSize(kernel, axes.length);
-  const outer = fixedSize(kernel, axes.length + 1);
-  if (axes.every(({ stride }) => stride === 1) && inner >= FEW_COLUMNS && 2 * inner >= outer) {
+  const outer = fixedSize(kernel, axes.length + 1) / groups;
+  const phases = phasesOf(axes), overlaps = axes.some(({ window, stride }) => window > stride);
+  const isClose = phases === 1 || phases <= MOST_PHASES && overlaps;
+  const isProduct = isClose && inner >= FEW_COLUMNS && 2 * inner >= outer;
+  if (isProduct || isByGroups(kernel, groups)) {
     return adjointPadded(
       c,
       kernel,
@@ -151,11 +200,92 @@ export interface AdjointAxis extends Pick<Placed, "window" | "stride" | "dilatio
   readonly low: number;
 }
 
+/** With more phases, each would be a small piece of work, and of code. */
+const MOST_PHASES = 4;
+
+/** How many elements of the result of the adjoint lie between two that see the same places of the window. */
+function phasesOf(axes: readonly Pick<Placed, "stride">[]): number {
+  return axes.reduce((phases, { stride }) => phases * stride, 1);
+}
+
 /**
  * The adjoint of a convolution with `kernel`, `[...window, out / groups, in]`: each element of the result sums what the
- * flipped kernel shows of the input with zeros between its elements and around it.
+ * flipped kernel shows of the input with zeros between its elements and around it. If strides are short, no zeros are put
+ * between elements: those of the result that see the same places of the window are a convolution of their own.
  */
 export function adjointPadded(
+  x: Tensor,
+  kernel: Tensor,
+  axes: readonly AdjointAxis[],
+  groups: number,
+): Tensor {
+  const index = axes.findIndex(({ stride }) => stride > 1);
+  return index < 0 || phasesOf(axes) > MOST_PHASES
+    ? adjointAtOnce(x, kernel, axes, groups)
+    : adjointInPhases(x, kernel, axes, groups, index);
+}
+
+/** The elements `stride · j + phase` of the result of an adjoint along an axis. */
+interface Phase extends Pick<AdjointAxis, "window" | "dilation" | "low"> {
+  /** The places of the window that they see. */
+  readonly first: number;
+  readonly step: number;
+}
+
+function phaseOf({ window, stride, dilation, low }: AdjointAxis, phase: number): Phase {
+  // Place q adds to the element `stride · i + dilation · q` of the whole result.
+  const places = Array.from({ length: window }, (_, q) => q)
+    .filter((q) => (phase + low - q * dilation) % stride === 0);
+  const [first = 0, second = first + 1] = places;
+  return {
+    first,
+    step: second - first,
+    window: places.length,
+    dilation: places.length < 2 ? 1 : (second - first) * dilation / stride,
+    low: (phase + low - first * dilation) / stride,
+  };
+}
+
+function adjointInPhases(
+  x: Tensor,
+  kernel: Tensor,
+  axes: readonly AdjointAxis[],
+  groups: number,
+  index: number,
+): Tensor {
+  const axis = index + 1, rank = x.shape.length, { stride, size } = axes[index];
+  const each = floorDivideDims(addDims(size, stride - 1), stride);
+  const phases = Array.from({ length: stride }, (_, phase) => phaseOf(axes[index], phase));
+  const seen = phases.filter(({ window }) => window > 0);
+  // All phases see the same padded input.
+  const low = Math.max(0, ...seen.map((phase) => spanOf(phase) - 1 - phase.low));
+  const beyond = subtractDims(addDims(each, Math.max(...seen.map(({ low }) => low))), x.shape[axis]);
+  const high = typeof beyond === "number" ? Math.max(beyond, 0) : beyond;
+  const along = (amount: Dim) => x.shape.map((_, other) => other === axis ? amount : 0);
+  const padded = pad(x, { low: along(low), high: along(high) });
+  const sizes = axes.map(({ size }, other) => other === index ? each : size);
+  const outer = multiplyDims(kernel.shape[rank - 2], groups);
+  const parts = phases.map(({ first, step, ...phase }) => {
+    if (phase.window === 0) return zeros([x.shape[0], ...sizes, outer], { dtype: x.dtype });
+    const places = slice(kernel, {
+      start: kernel.shape.map((_, other) => other === index ? first : 0),
+      size: kernel.shape.with(index, phase.window),
+      stride: kernel.shape.map((_, other) => other === index ? step : 1),
+    });
+    const own = { ...phase, low: phase.low + low, stride: 1, size: each };
+    return adjointPadded(padded, places, axes.with(index, own), groups);
+  });
+  // Side by side along the next axis, they are in order along this one.
+  const all = concat(parts, { axis: axis + 1 });
+  const joined = reshape(
+    all,
+    [...x.shape.slice(0, 1), ...sizes, outer].with(axis, multiplyDims(each, stride)),
+  );
+  return sliceAxis(joined, axis, 0, size);
+}
+
+/** The adjoint as one convolution of the input with zeros between its elements. */
+function adjointAtOnce(
   x: Tensor,
   kernel: Tensor,
   axes: readonly AdjointAxis[],

@@ -179,6 +179,12 @@ export function allWindows(x: Tensor, axes: readonly Placed[]): Tensor {
   return axes.reduce((windows, placed, index) => windowsAlong(windows, 1 + 2 * index, placed), x);
 }
 
+/** The order `[batch, size, …, window, …, channels]` of the axes of all windows, which come in pairs. */
+export function placesFirst(axes: readonly unknown[]): number[] {
+  const places = axes.map((_, index) => 1 + 2 * index);
+  return [0, ...places, ...places.map((axis) => axis + 1), 1 + 2 * axes.length];
+}
+
 /** The derivative of {@linkcode allWindows}: at each element of a tensor of this shape, the sum over all windows. */
 export function allWindowsAdjoint(c: Tensor, axes: readonly Placed[], shape: Shape): Tensor {
   return axes.reduceRight((sums, placed, index) => {

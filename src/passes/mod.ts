@@ -1,6 +1,7 @@
 /** The optimizer: passes from Program to Program, in order. Each pass is a file; none changes the result. */
 import type { Program } from "../program/types.ts";
 import { noteInTrace } from "../program/trace.ts";
+import { byGroups } from "./by_groups.ts";
 import { compensate } from "./compensate.ts";
 import { hoist, hoistConstants } from "./hoist.ts";
 import { narrow } from "./narrow.ts";
@@ -41,6 +42,7 @@ const early: readonly Pass[] = [
 export const passes: readonly Pass[] = [
   { name: "unroll", run: unroll },
   ...early,
+  { name: "by groups", run: byGroups },
   { name: "sink again", run: sink },
   { name: "split", run: split },
   { name: "simplify again", run: simplify },

@@ -1,18 +1,20 @@
 /**
  * Narrow: a slice of a concatenation is taken from the part that contains it, and one step of two axes merged
  * by a reshape (the segments of a checkpointed scan) from the first axis and then the second. The scan that
- * makes a sequence then sees what is read of it, and keeps only that.
+ * makes a sequence then sees what is read of it, and keeps only that. Of a convolution of which only a slice is read, as
+ * of the gradient of what was padded, only the places in it are computed.
  */
 import { replayEquation, traceFlat } from "../program/trace.ts";
-import { isEquation, type Program, type Value } from "../program/types.ts";
+import { type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import { applyOne } from "../operations/apply.ts";
 import { reshape, slice } from "../operations/structure.ts";
-import { type Dim, multiplyDims } from "../tensor/dims.ts";
+import { addDims, type Dim, multiplyDims } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { makersOf } from "./rewrite.ts";
+import { makersOf, readersOf } from "./rewrite.ts";
 
 /** Slices the smallest possible values, in the Program and in the bodies of its scans. */
 export function narrow(program: Program): Program {
-  const makers = makersOf(program);
+  const makers = makersOf(program), readers = readersOf(program);
   return traceFlat(program.inputs, (inputs) => {
     const tensors = new Map<Value, Tensor>(program.inputs.map((value, index) => [value, inputs[index]]));
     const get = (value: Value): Tensor => {
@@ -52,6 +54,16 @@ export function narrow(program: Program): Program {
           return slice(flat, { start: flat.shape.map((_, i) => i === axis ? begin % inner : 0), size });
         }
       }
+      if (isEquation(maker, "convolve") && readers.get(value)?.length === 1) {
+        const places = convolvedPlaces(maker, start, size);
+        if (places) {
+          const [x, kernel] = maker.inputs, sizes = size.slice(1, -1);
+          return applyOne(maker.operation, [slice(get(x), places), get(kernel)], {
+            ...maker.attributes,
+            sizes,
+          });
+        }
+      }
       return slice(get(value), { start, size });
     };
     for (const equation of program.equations) {
@@ -74,6 +86,28 @@ export function narrow(program: Program): Program {
     }
     return { outputs: program.outputs.map(get), result: undefined };
   }).program;
+}
+
+/** What a convolution reads for a slice of its places; undefined for a slice of the batch or of the channels. */
+function convolvedPlaces(
+  { attributes: { window, strides, dilation }, inputs: [x], outputs: [output] }: EquationOf<"convolve">,
+  start: readonly Dim[],
+  size: readonly Dim[],
+): { readonly start: readonly Dim[]; readonly size: readonly Dim[] } | undefined {
+  const last = output.shape.length - 1;
+  if ([0, last].some((axis) => start[axis] !== 0 || size[axis] !== output.shape[axis])) return undefined;
+  const along = (edge: Dim, each: (index: number) => Dim) => [edge, ...window.map((_, index) => each(index))];
+  return {
+    start: [...along(0, (index) => multiplyDims(start[index + 1], strides[index])), 0],
+    size: [
+      ...along(x.shape[0], (index) =>
+        addDims(
+          multiplyDims(addDims(size[index + 1], -1), strides[index]),
+          (window[index] - 1) * dilation[index] + 1,
+        )),
+      x.shape[last],
+    ],
+  };
 }
 
 /** The axis of `output` that merges two neighboring axes of `input`, all others being the same. */

@@ -148,6 +148,13 @@ const WINDOWS: readonly { readonly name: string; readonly apply: (x: Tensor) => 
       ),
   },
   {
+    name: "gradient of convolve by channel",
+    apply: (x) =>
+      valueAndGrad((kernel: Tensor, x: Tensor) =>
+        sum(mul(convolve(x, kernel, { groups: 4, padding: "same" }), 0.5))
+      )(filters([2, 3, 1, 4]), x),
+  },
+  {
     name: "gradient through convolve and maxPool",
     apply: (x) =>
       valueAndGrad((x: Tensor) => sum(mul(maxPool(convolve(x, filters([3, 3, 4, 2])), [2, 2]), 0.5)))(x),
@@ -178,6 +185,19 @@ const reductions: AgreementCase[] = [
     ...one(`sum ${axes}`, (x) => sum(x, { axes }), [3, 5, 7], [2, 17, 40], [1, 4, 4]),
     ...one(`max ${axes}`, (x) => max(x, { axes }), [3, 5, 7], [2, 17, 40]),
   ]),
+  ...[[0], [1], [0, 1]].flatMap((axes) =>
+    one(
+      `sum of products ${axes}`,
+      (x) => {
+        const size = x.shape.with(1, Number(x.shape[1]) - 1);
+        const [before, after] = [0, 1].map((start) => slice(x, { start: [0, start, 0], size }));
+        return sum(mul(before, after), { axes });
+      },
+      [3, 5, 7],
+      [2, 38, 21],
+      [2, 2, 8],
+    )
+  ),
   ...one("sum of a transpose", (x) => sum(transpose(x), { axes: 0 }), [6, 9]),
   ...one("sum of nothing", (x) => sum(x, { axes: 0 }), [0, 5]),
   ...one("mean", (x) => mean(x), [7], [64, 100]),

@@ -216,6 +216,30 @@ const differentiable = {
       [3, 2, 2, 2],
       (x, kernel) => convolve(x, kernel, { strides: [2, 3], padding: "same" }),
     ),
+    two(
+      "with strides, in phases",
+      [1, 5, 3, 8],
+      [3, 2, 8, 1],
+      (x, kernel) => convolve(x, kernel, { strides: [2, 2], dilation: [1, 2] }),
+    ),
+    two(
+      "with strides that leave some places out",
+      [1, 7, 8],
+      [2, 8, 2],
+      (x, kernel) => convolve(x, kernel, { strides: [2], dilation: [2] }),
+    ),
+    two(
+      "in groups of many channels",
+      [1, 4, 16],
+      [2, 8, 4],
+      (x, kernel) => convolve(x, kernel, { groups: 2 }),
+    ),
+    two(
+      "by channel with strides",
+      [2, 5, 4, 3],
+      [2, 2, 1, 6],
+      (x, kernel) => convolve(x, kernel, { groups: 3, strides: [2, 1] }),
+    ),
     two("in groups", [2, 5, 4], [2, 2, 4], (x, kernel) => convolve(x, kernel, { groups: 2 })),
     two(
       "in groups with strides",

@@ -4,10 +4,15 @@ import {
   compile,
   convolve,
   convolveTransposed,
+  grad,
+  host,
+  key,
   maxPool,
   mul,
+  normal,
   ones,
   spec,
+  square,
   sum,
   type Tensor,
   tensor,
@@ -162,6 +167,40 @@ Deno.test("one compiled function takes all lengths", async () => {
     RangeError,
     "Cannot move a window of 3 elements along axis 1: it has 2 here",
   );
+});
+
+Deno.test("one compiled gradient of convolutions takes all lengths", async () => {
+  const cases = [
+    { channels: 8, kernel: [5, 8, 4], options: { strides: [2], padding: "same" } },
+    { channels: 8, kernel: [5, 8, 4], options: { strides: [4], padding: "same" } },
+    { channels: 8, kernel: [4, 8, 4], options: { strides: [3], dilation: [2] } },
+    { channels: 16, kernel: [3, 8, 16], options: { groups: 2, padding: "same" } },
+    { channels: 9, kernel: [3, 1, 9], options: { groups: 9, padding: { low: [2], high: [0] } } },
+    { channels: 9, kernel: [3, 1, 18], options: { groups: 9, strides: [2] } },
+  ] as const;
+  for (const { channels, kernel: window, options } of cases) {
+    const { padding: _, ...transposed } = { padding: undefined, ...options };
+    const kernel = normal(key(1), window);
+    const fn = (x: Tensor) => {
+      const gradients = grad(([x, kernel]: readonly Tensor[]) => sum(square(convolve(x, kernel, options))))([
+        x,
+        kernel,
+      ]);
+      const back = convolveTransposed(convolve(x, kernel, options), kernel, transposed);
+      return [...gradients, back];
+    };
+    const compiled = compile(fn, { specs: [spec([null, null, channels])] });
+    for (const length of [10, 11, 12, 17]) {
+      const x = normal(key(length), [2, length, channels]);
+      const found = await Promise.all((await compiled(x)).map((each) => toHost(each)));
+      fn(x).forEach((wanted, index) => {
+        assertEquals(found[index].shape, wanted.shape);
+        host(wanted).data.forEach((value, i) =>
+          assertAlmostEquals(Number(host(found[index]).data[i]), Number(value), 1e-3)
+        );
+      });
+    }
+  }
 });
 
 Deno.test("what pooling cannot do is said", () => {

@@ -2,6 +2,7 @@
 import {
   add,
   concat,
+  convolve,
   exp,
   grad,
   matmul,
@@ -117,6 +118,18 @@ export const goldenCases: readonly GoldenCase[] = [
     shows: "the product of the input becomes one product over all steps",
     fn: (w, x) => lastState((h, step) => [h, tanh(add(h, matmul(step, w)))], x, 4),
     specs: [spec([3, 4]), x],
+  },
+  {
+    pass: "by groups",
+    shows: "a convolution of each channel by itself is a sum over its window",
+    fn: (x, kernel) => convolve(x, kernel, { groups: 8 }),
+    specs: [spec([2, 6, 8]), spec([2, 1, 8])],
+  },
+  {
+    pass: "by groups",
+    shows: "few groups are convolutions of their own",
+    fn: (x, kernel) => convolve(x, kernel, { groups: 2 }),
+    specs: [spec([2, 6, 16]), spec([2, 8, 10])],
   },
   {
     pass: "split",

@@ -1,12 +1,17 @@
-import { assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
 import {
   add,
   at,
+  compile,
   concat,
+  convolve,
   grad,
+  host,
+  key,
   matmul,
   mean,
   mul,
+  normal,
   printProgram,
   reshape,
   scan,
@@ -43,6 +48,40 @@ Deno.test("a slice across the parts of a concatenation is left", () => {
     spec([2, 6]),
   );
   assertEquals(printed.includes("concat"), true, printed);
+});
+
+Deno.test("a convolution of which a slice is read computes the places in it, and as many", async () => {
+  const fn = (x: Tensor, kernel: Tensor) =>
+    slice(convolve(x, kernel, { strides: [2, 1], dilation: [1, 2] }), {
+      start: [0, 1, 2, 0],
+      size: [2, 3, 4, 5],
+    });
+  const [x, kernel] = [normal(key(1), [2, 13, 12, 3]), normal(key(2), [3, 2, 3, 5])];
+  const printed = text(fn as never, spec([2, 13, 12, 3]), spec([3, 2, 3, 5]));
+  assertEquals(printed.includes("start: [0, 2, 2, 0], size: [2, 7, 6, 3]"), true, printed);
+  assertEquals(printed.includes("[2, 6, 10, 5]"), false, printed);
+  using compiled = compile(fn, { device: "wasm" });
+  const found = host(await compiled(x, kernel)).data;
+  host(fn(x, kernel)).data.forEach((value, i) => assertAlmostEquals(Number(found[i]), Number(value), 1e-5));
+});
+
+Deno.test("a convolution of which more is read, or only some channels, is left", () => {
+  const whole = text(
+    ((x: Tensor, kernel: Tensor) => {
+      const y = convolve(x, kernel);
+      return [slice(y, { start: [0, 1, 0], size: [2, 3, 5] }), y];
+    }) as never,
+    spec([2, 8, 3]),
+    spec([3, 3, 5]),
+  );
+  assertEquals(whole.match(/convolve/g)?.length, 1, whole);
+  const channels = text(
+    ((x: Tensor, kernel: Tensor) =>
+      slice(convolve(x, kernel), { start: [0, 0, 1], size: [2, 6, 2] })) as never,
+    spec([2, 8, 3]),
+    spec([3, 3, 5]),
+  );
+  assertEquals(channels.includes("[2, 6, 5]"), true, channels);
 });
 
 Deno.test("one step of merged axes is taken from the one and then the other", () => {

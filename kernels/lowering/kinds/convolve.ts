@@ -21,8 +21,6 @@ function reshaped(view: View, shape: Shape, kernels: (FusedKernel | MatmulKernel
 /** The rule for the operation. */
 export const convolveRules: Rules<"convolve", FusedKernel | MatmulKernel> = {
   convolve: {
-    // Its places are the rows of a matrix.
-    ownElements: (size) => size,
     lower: ({ inputs: [x, kernel], attributes }, output, { viewIn }) => {
       const { sizes, window, strides, dilation, groups } = attributes;
       const axes = sizes.length, kernels: (FusedKernel | MatmulKernel)[] = [];
@@ -40,11 +38,14 @@ export const convolveRules: Rules<"convolve", FusedKernel | MatmulKernel> = {
       const terms = window.reduce((product, size) => product * size, inner);
       const rows = sizeOf(output.shape.slice(0, -1));
       const right = reshaped(viewIn(kernel), [terms, outer], kernels);
-      const out = reshapeView(output, [rows, outer]);
-      if (!out) throw new Error("A convolution has a buffer of its own, whose rows are apart");
+      const placed = reshapeView(output, [rows, outer]);
+      // Where the places of the result are not evenly apart, it is copied there.
+      const own = viewOf(arena("convolve", sizeOf(output.shape)), output.shape, output.dtype);
+      const out = placed ?? viewOf(own.buffer, [rows, outer], own.dtype);
+      const after = placed ? [] : [copy({ view: own }, output)];
       if (groups === 1) {
         const left = reshaped(sorted, [rows, terms], kernels);
-        return [...kernels, { kind: "matmul", left, right, output: out, k: terms, addends: [] }];
+        return [...kernels, { kind: "matmul", left, right, output: out, k: terms, addends: [] }, ...after];
       }
       const split = reshapeView(sorted, [...sorted.shape.slice(0, -1), groups, inner]);
       if (!split) throw new Error("Channels lie so that groups of them are apart");
@@ -59,6 +60,7 @@ export const convolveRules: Rules<"convolve", FusedKernel | MatmulKernel> = {
       return [
         ...kernels,
         { kind: "matmul", left, right: inGroups(right), output: inGroups(out), k: terms, addends: [] },
+        ...after,
       ];
     },
   },

@@ -250,6 +250,8 @@ APART void add_to_results(int64_t rows, int64_t columns, const float *sums, floa
 /* Writes count rows from the first on, one after the other. Up to a vector behind the last one changes. */
 APART void lay_out(const struct windows *w, int64_t first, int64_t count, float *to) {
   const int64_t wide = w->row_sizes[3], step = w->row_strides[3], run = w->term_sizes[3], apart = w->term_strides[3];
+  const int64_t *const sizes = w->term_sizes, *const strides = w->term_strides, whole = (run - 1) / LANES * LANES;
+  const lanes last = v_lanes(run - whole);
   for (int64_t row = first, end = first + count; row < end;) {
     const int64_t at = row % wide, some = least(wide - at, end - row);
     const float *from = w->from + at * step;
@@ -258,17 +260,17 @@ APART void lay_out(const struct windows *w, int64_t first, int64_t count, float 
       from += rest % w->row_sizes[axis] * w->row_strides[axis];
     /* The rows up to the end of the innermost axis are evenly apart. */
     for (int64_t r = 0; r < some; r++, from += step)
-      for (int64_t i = 0; i < w->term_sizes[0]; i++)
-        for (int64_t j = 0; j < w->term_sizes[1]; j++)
-          for (int64_t k = 0; k < w->term_sizes[2]; k++, to += run) {
-            const float *const f = from + i * w->term_strides[0] + j * w->term_strides[1] + k * w->term_strides[2];
+      for (int64_t i = 0; i < sizes[0]; i++)
+        for (int64_t j = 0; j < sizes[1]; j++) {
+          const float *f = from + i * strides[0] + j * strides[1];
+          for (int64_t k = sizes[2]; k > 0; k--, f += strides[2], to += run) {
             if (apart == 1) {
-              int64_t q = 0;
-              for (; q + LANES <= run; q += LANES) *(vf *)(to + q) = *(const vf *)(f + q);
-              if (q < run) *(vf *)(to + q) = v_load(f + q, v_lanes(run - q));
+              for (int64_t q = 0; q < whole; q += LANES) *(vf *)(to + q) = *(const vf *)(f + q);
+              *(vf *)(to + whole) = v_load(f + whole, last);
             } else
               for (int64_t q = 0; q < run; q++) to[q] = f[q * apart];
           }
+        }
     row += some;
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Dim } from "../../../src/tensor/dims.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { type Axes, reducedAxes } from "../../cpu/reduced_axes.ts";
+import { isByColumns, type ReducedAxes, reducedAxes } from "../../cpu/reduced_axes.ts";
 import { sizeOf } from "../../shapes.ts";
 import { elementType, type KernelSource, plus, times } from "./code.ts";
 import type { EmittedKinds } from "./kind.ts";
@@ -97,8 +97,9 @@ const accumulations: {
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
 function emitReduce(f: KernelSource, kernel: ReduceKernel): void {
-  const { kept, reduced, isByColumns } = reducedAxes(kernel);
-  (isByColumns ? reduceColumns : reduceElements)(f, kernel, kept, reduced);
+  const { input, axes } = kernel, reduction = reducedAxes([input], axes);
+  if (isByColumns(reduction, kernel)) reduceColumns(f, kernel, reduction);
+  else reduceElements(f, kernel, reduction);
 }
 
 /** Loops over rows `begin` to `end` of the first axis and all of the others; runs once without axes. */
@@ -119,8 +120,7 @@ export function overRows(
 function reduceColumns(
   f: KernelSource,
   { name, input, output }: ReduceKernel,
-  kept: Axes,
-  reduced: Axes,
+  { kept, reduced }: ReducedAxes,
 ): void {
   const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
   const { type: wide, start, take, result } = accumulations[`${name} of ${type}`].many;
@@ -132,8 +132,8 @@ function reduceColumns(
       f.line(`const lanes ${n} = v_lanes(${stop} - ${j});`);
       f.line(`${wide} ${all} = ${start};`);
       f.loops("k", reduced.shape, (places) => {
-        const distance = plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides), j);
-        f.line(`${all} = ${take(all, `v_load${suffix}(${from} + ${distance}, ${n})`)};`);
+        const [outer, inner] = [f.distance(indices, kept.strides[0]), f.distance(places, reduced.strides[0])];
+        f.line(`${all} = ${take(all, `v_load${suffix}(${plus(from, outer, inner, j)}, ${n})`)};`);
       });
       const target = plus(f.distance(indices, output.strides), j);
       f.line(`v_store${suffix}(${to} + ${target}, ${result(all)}, ${n});`);
@@ -150,19 +150,18 @@ const ROWS = 4;
 function reduceElements(
   f: KernelSource,
   kernel: ReduceKernel,
-  kept: Axes,
-  reduced: Axes,
+  reduction: ReducedAxes,
 ): void {
-  const { name, input, output } = kernel;
+  const { name, input, output } = kernel, { kept, reduced } = reduction;
   const inner = reduced.shape.length - 1;
   const from = f.pointer(input), to = f.pointer(output);
-  if (inner >= 0 && reduced.strides[inner] === 1) return reduceRows(f, kernel, kept, reduced);
+  if (inner >= 0 && reduced.strides[0][inner] === 1) return reduceRows(f, kernel, reduction);
   const { one } = accumulations[`${name} of ${elementType(input.dtype)}`];
   overRows(f, kept.shape, (indices) => {
     const all = f.name(name);
     f.line(`${one.type} ${all} = ${one.start};`);
     f.loops("k", reduced.shape, (places) => {
-      const distance = plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides));
+      const distance = plus(f.distance(indices, kept.strides[0]), f.distance(places, reduced.strides[0]));
       f.line(`${all} = ${one.take(all, `${from}[${distance}]`)};`);
     });
     f.line(`${to}[${f.distance(indices, output.strides)}] = ${one.result(all)};`);
@@ -173,8 +172,7 @@ function reduceElements(
 function reduceRows(
   f: KernelSource,
   { name, input, output }: ReduceKernel,
-  kept: Axes,
-  reduced: Axes,
+  { kept, reduced }: ReducedAxes,
 ): void {
   const type = elementType(input.dtype);
   const { one, many } = accumulations[`${name} of ${type}`];
@@ -190,7 +188,7 @@ function reduceRows(
     f.loops("k", reduced.shape.slice(0, inner), (places) => {
       const k = f.name("k");
       const at = (indices: readonly string[]) =>
-        plus(from, f.distance(indices, kept.strides), f.distance(places, reduced.strides), k);
+        plus(from, f.distance(indices, kept.strides[0]), f.distance(places, reduced.strides[0]), k);
       const whole = f.name("whole"); // so that the compiler sees that nothing is left where lanes divide a number
       f.line(`const ${f.indexType} ${whole} = ${extent} / LANES * LANES;`);
       f.block(`for (${f.indexType} ${k} = 0; ${k} < ${whole}; ${k} += LANES)`, () => {

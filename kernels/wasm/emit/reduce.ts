@@ -2,7 +2,7 @@
 import { isAtMost, multiplyDims } from "../../../src/tensor/dims.ts";
 import { f32, i32, type Local } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { type Axes, reducedAxes } from "../../cpu/reduced_axes.ts";
+import { isByColumns, type ReducedAxes, reducedAxes } from "../../cpu/reduced_axes.ts";
 import { accumulate, type Accumulator } from "./accumulate.ts";
 import { BEGIN, END, loopOver, overRows, pointerTo } from "./address.ts";
 import { ELEMENT, type KernelCode } from "./code.ts";
@@ -20,22 +20,21 @@ const ABREAST = 4, STRIDE = 16;
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
 function emitReduce(f: KernelCode, kernel: ReduceKernel): void {
-  const { kept, reduced, isByColumns } = reducedAxes(kernel);
-  const write = isByColumns ? reduceColumns : reduceElements;
-  write(f, kernel, kept, reduced, pointerTo(f, kernel.input), pointerTo(f, kernel.output));
+  const { input, axes } = kernel, reduction = reducedAxes([input], axes);
+  const write = isByColumns(reduction, kernel) ? reduceColumns : reduceElements;
+  write(f, kernel, reduction, pointerTo(f, input), pointerTo(f, kernel.output));
 }
 
 /** Column by column: vectors along the innermost kept axis. */
 function reduceColumns(
   f: KernelCode,
   kernel: ReduceKernel,
-  kept: Axes,
-  reduced: Axes,
+  { kept, reduced: { shape, strides: [strides] } }: ReducedAxes,
   from: Local,
   to: Local,
 ): void {
   const last = kept.shape.length - 1;
-  const stride = reduced.strides.at(-1) ?? 0;
+  const stride = strides.at(-1) ?? 0;
   // Neighbors must lie after the pointer, not before it.
   const abreast = isAtMost(0, stride) ? ROWS : 1;
   const at = f.local(i32), left = f.local(i32), stop = f.local(i32), source = f.local(i32);
@@ -51,11 +50,11 @@ function reduceColumns(
           results,
           vectors: 1,
           isScalar: false,
-          dims: reduced.shape,
+          dims: shape,
           abreast,
         });
         const load = lanes === 1 ? "v128.load32_zero" : "v128.load";
-        sums.over(reduced.shape, [{ local: source, strides: reduced.strides }], (places) => {
+        sums.over(shape, [{ local: source, strides }], (places) => {
           for (let result = 0; result < results; result++) {
             const terms = Array.from({ length: places }, (_, place) => () => {
               f.get(source);
@@ -82,7 +81,7 @@ function reduceColumns(
     return;
   }
   overRows(f, kept.shape.slice(0, last), [
-    { local: from, strides: kept.strides.slice(0, last) },
+    { local: from, strides: kept.strides[0].slice(0, last) },
     { local: to, strides: kernel.output.strides.slice(0, last) },
   ], () => {
     f.i32(0).set(at).bytes(kept.shape[last]).set(left);
@@ -94,8 +93,7 @@ function reduceColumns(
 function reduceElements(
   f: KernelCode,
   kernel: ReduceKernel,
-  kept: Axes,
-  { shape, strides }: Axes,
+  { kept, reduced: { shape, strides: [strides] } }: ReducedAxes,
   from: Local,
   to: Local,
 ): void {
@@ -105,7 +103,7 @@ function reduceElements(
   const isContiguous = inner >= 0 && strides[inner] === 1 && (typeof extent !== "number" || extent >= 4);
   const single = kernel.name === "sum" ? "v128.load32_zero" : "v128.load32_splat";
   overRows(f, kept.shape, [
-    { local: from, strides: kept.strides },
+    { local: from, strides: kept.strides[0] },
     { local: to, strides: kernel.output.strides },
   ], () => {
     f.get(from).set(source);

@@ -33,8 +33,20 @@ const CASES: readonly Case[] = [
   { x: [2, 400, 8], kernel: [4, 8, 5], options: { dilation: [3], strides: [2] } },
   { x: [3, 20, 30, 8], kernel: [3, 3, 8, 9], options: { padding: "same" } },
   { x: [2, 9, 12, 10, 8], kernel: [2, 3, 2, 8, 5], options: { dilation: [1, 2, 1] } },
-  { x: [3, 20, 30, 8], kernel: [3, 3, 4, 6], options: { groups: 2 } },
+  { x: [3, 20, 30, 16], kernel: [3, 3, 8, 6], options: { groups: 2 } },
+  { x: [3, 40, 36], kernel: [3, 4, 18], options: { groups: 9 } },
+  { x: [2, 30, 38], kernel: [3, 2, 95], options: { groups: 19 } },
+  { x: [3, 20, 30, 20], kernel: [3, 3, 1, 20], options: { groups: 20, padding: "same" } },
+  { x: [3, 21, 30, 9], kernel: [3, 2, 1, 18], options: { groups: 9, strides: [2, 1] } },
+  { x: [2, 90, 24], kernel: [3, 2, 24], options: { groups: 12, dilation: [2] } },
+  { x: [3, 21, 30, 8], kernel: [3, 3, 8, 9], options: { padding: "same", strides: [2, 2] } },
+  { x: [3, 50, 8], kernel: [4, 8, 9], options: { dilation: [3], strides: [2] } },
+  { x: [3, 50, 8], kernel: [4, 8, 9], options: { dilation: [2], strides: [2] } },
+  { x: [4, 30, 20, 1], kernel: [3, 3, 1, 12], options: { padding: "same" } },
 ];
+
+/** The cases that native runs too: a C compiler takes a second for each. */
+const COMPILED = [2, 7, 10];
 
 const wasms = [createWasm({ threads: 1 }), createWasm({ threads: 2, shareFrom: 0 })];
 const natives = missing === undefined ? [createNative({ threads: 2, shareFrom: 0 }, "2 threads")] : [];
@@ -58,8 +70,7 @@ for (const [index, { x: shape, kernel: window, options }] of CASES.entries()) {
       const fn = all(options);
       const [wx, wk, wb, wc] = [x, kernel, bias, c].map((each) => cast(each, "float64"));
       const wanted = fn(wx, wk, wb, wc).map((each) => host(each).data);
-      // A C compiler takes a second per case.
-      for (const device of [...wasms, ...index === 2 ? natives : []]) {
+      for (const device of [...wasms, ...COMPILED.includes(index) ? natives : []]) {
         using compiled = compile(fn, { device });
         for (const [at, found] of (await compiled(x, kernel, bias, c)).entries()) {
           // A sum of n terms in parts of 64 is off by some units in the last place of its largest part.

@@ -141,6 +141,27 @@ Deno.test("longProduct: on wasm, products and sums over many rows of one operand
   );
 });
 
+Deno.test("sumOfProducts: on processors, a sum over rows reads the factors, first along one axis", () => {
+  const z = spec([2, 3, 4]);
+  assertLowered(
+    (x, y) => [sum(mul(x, y), { axes: [0, 1] }), sum(mul(x, add(y, 1)), { axes: 2 })],
+    [z, z],
+    {
+      kernels: [
+        "fused [2, 3, 4]: mul add mul: input 0, input 1, input 1, input 0 -> mul, mul",
+        "sum [2, 3, 4] -> [4]: mul -> output 0",
+        "sum [2, 3, 4] -> [2, 3]: mul -> output 1",
+      ],
+      wasm: [
+        "fused [2, 3, 4]: add mul: input 1, input 0 -> mul",
+        "sum of products [2, 3, 4] -> [2, 4]: input 0, input 1 -> sums of lines",
+        "sum [2, 4] -> [4]: sums of lines -> output 0",
+        "sum [2, 3, 4] -> [2, 3]: mul -> output 1",
+      ],
+    },
+  );
+});
+
 Deno.test("gather", () => {
   assertLowered(
     (x, i) => gather(x, i),
@@ -251,7 +272,35 @@ Deno.test("pad: zeros, and the rest between them", () => {
     [x],
     {
       kernels: [
-        "fused [5, 3]: copy: constants -> output 0",
+        "fused [1, 3]: copy: constants -> output 0",
+        "fused [4, 3]: copy: input 0 -> output 0",
+      ],
+    },
+  );
+});
+
+Deno.test("pad: two sides of one width are one kernel, others are two", () => {
+  assertLowered(
+    (x) => pad(x, { low: [1, 2], high: [1, 3] }),
+    [x],
+    {
+      kernels: [
+        "fused [1, 8]: copy: constants -> output 0, output 0",
+        "fused [4, 2]: copy: constants -> output 0",
+        "fused [4, 3]: copy: constants -> output 0",
+        "fused [4, 3]: copy: input 0 -> output 0",
+      ],
+    },
+  );
+});
+
+Deno.test("pad: with zeros between elements, all is zero first", () => {
+  assertLowered(
+    (x) => pad(x, { low: [0, 0], high: [0, 0], interior: [1, 0] }),
+    [x],
+    {
+      kernels: [
+        "fused [7, 3]: copy: constants -> output 0",
         "fused [4, 3]: copy: input 0 -> output 0",
       ],
     },
