@@ -109,20 +109,6 @@ const cases: readonly Case[] = [
     },
   },
   {
-    name: "regularizers and constraints",
-    model: sequential([
-      gru({
-        units: 3,
-        kernelRegularizer: "l2",
-        recurrentConstraint: "unitNorm",
-        activityRegularizer: { l1: 0.1 },
-      }),
-      dense({ units: 1, kernelRegularizer: { l1: 0.2 }, kernelConstraint: "maxNorm" }),
-    ]),
-    data: sequences,
-    options: { loss: "mse", optimizer: adam({ learningRate: 0.02 }), batchSize: 8, epochs: 2 },
-  },
-  {
     name: "a rate by epoch, and the best weights",
     model: sequential([gru({ units: 3, dropout: 0.3 }), dense({ units: 1 })]),
     data: sequences,
@@ -136,6 +122,20 @@ const cases: readonly Case[] = [
       learningRateSchedule((_epoch, rate) => rate / 2),
       saving({ save: () => {}, saveBestOnly: true, monitor: "loss" }),
     ],
+  },
+  {
+    name: "regularizers and constraints",
+    model: sequential([
+      gru({
+        units: 3,
+        kernelRegularizer: "l2",
+        recurrentConstraint: "unitNorm",
+        activityRegularizer: { l1: 0.1 },
+      }),
+      dense({ units: 1, kernelRegularizer: { l1: 0.2 }, kernelConstraint: "maxNorm" }),
+    ]),
+    data: sequences,
+    options: { loss: "mse", optimizer: adam({ learningRate: 0.02 }), batchSize: 8, epochs: 2 },
   },
 ];
 
