@@ -2,16 +2,12 @@
 import * as cf from "@cellfold/cellfold";
 import { type Random, randomFrom } from "../support/program.ts";
 import { BOX, CHARACTERS, type Point, type Stroke, strokesOf } from "./glyphs.ts";
+import { between, HEIGHT, type Pen, PENS, type PenStyle, WIDTH } from "./pens.ts";
 
-/** Pixels of a picture. */
-export const HEIGHT = 64;
-export const WIDTH = 160;
+export { HEIGHT, type Pen, WIDTH } from "./pens.ts";
 
 /** The most characters in a picture; the fewest are one less. */
 export const LONGEST = 5;
-
-/** What characters are drawn with. */
-export type Pen = keyof typeof PENS;
 
 /** Pictures of texts. */
 export interface Pictures {
@@ -19,32 +15,6 @@ export interface Pictures {
   /** From 0 (ink) to 1 (paper), `[count, 1, 64, 160]`. */
   readonly pixels: cf.HostTensor;
 }
-
-/** What a pen leaves of a stroke, how thick, and what clutter there is beside the characters. */
-interface PenStyle {
-  readonly radius: readonly [least: number, most: number];
-  marks(stroke: Stroke): readonly Stroke[];
-  clutter(random: Random): readonly Stroke[];
-  readonly clutterRadius: readonly [least: number, most: number];
-}
-
-const PENS = {
-  /** Lines, and two waves across. */
-  lines: {
-    radius: [1.4, 2.4],
-    marks: (stroke) => [stroke],
-    clutter: (random) => [waveAcross(random), waveAcross(random)],
-    clutterRadius: [0.5, 0.9],
-  },
-  /** Rows of dots, and dots everywhere. */
-  dots: {
-    radius: [1.1, 1.9],
-    marks: dotsAlong,
-    clutter: (random) =>
-      Array.from({ length: 40 }, () => [[WIDTH * random.uniform(), HEIGHT * random.uniform()]]),
-    clutterRadius: [1.1, 1.9],
-  },
-} satisfies Readonly<Record<string, PenStyle>>;
 
 /** So many pictures of texts that are drawn by lot. */
 export function makePictures(count: number, { pen, seed }: { pen: Pen; seed: number }): Pictures {
@@ -68,9 +38,6 @@ export function firstOf({ pixels }: Pictures, count: number): cf.HostTensor {
 export function inkOf(pixels: cf.HostTensor, index: number): cf.HostTensor {
   return cf.host(cf.sub(1, cf.reshape(cf.at(pixels, index), [HEIGHT, WIDTH])));
 }
-
-const between = (random: Random, [least, most]: readonly [number, number]) =>
-  least + (most - least) * random.uniform();
 
 /** Draws a text with ink of its own darkness on gray paper with noise. */
 function draw(pixels: Float32Array, text: string, style: PenStyle, random: Random): void {
@@ -104,32 +71,6 @@ function placement(random: Random, center: number, room: number): (point: Point)
     const across = (x - BOX.width / 2) * width - shear * down;
     return [center + cos * across - sin * down, middle + sin * across + cos * down];
   };
-}
-
-/** A wave from one side to the other. */
-function waveAcross(random: Random): Stroke {
-  const [from, to] = [between(random, [10, HEIGHT - 10]), between(random, [10, HEIGHT - 10])];
-  const [swing, phase] = [between(random, [2, 8]), between(random, [0, 2 * Math.PI])];
-  return Array.from({ length: 17 }, (_, i): Point => {
-    const part = i / 16;
-    return [part * WIDTH, from + part * (to - from) + swing * Math.sin(phase + 7 * part)];
-  });
-}
-
-/** Points along a stroke, each a mark of its own, four pixels apart. */
-function dotsAlong(stroke: Stroke): readonly Stroke[] {
-  const apart = 4.2;
-  const dots: Stroke[] = [[stroke[0]]];
-  let next = apart; // from the last corner
-  for (let i = 1; i < stroke.length; i++) {
-    const [[x, y], [toX, toY]] = [stroke[i - 1], stroke[i]];
-    const length = Math.hypot(toX - x, toY - y);
-    for (; next <= length; next += apart) {
-      dots.push([[x + next / length * (toX - x), y + next / length * (toY - y)]]);
-    }
-    next -= length;
-  }
-  return dots;
 }
 
 /** Covers the pixels that a pen of this radius touches, by the part that it covers; one point is a dot. */

@@ -22,7 +22,7 @@ Deno.test({
   fn: () => {
     const page = read("docs/examples.md");
     const sections = page.split(/^## /m).slice(1);
-    assertEquals(sections.length, 11);
+    assertEquals(sections.length, 12);
     for (const section of sections) {
       const title = section.split("\n")[0];
       const [command] = section.match(/^deno run .*$/m) ?? [];
