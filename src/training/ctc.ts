@@ -172,9 +172,10 @@ function leastSteps(labels: readonly number[]): number {
  * one, so rows of different length are padded with -1, or with the blank.
  *
  * A sequence that is too short for its labels has no alignment: labels need a step each, and one more between equal
- * neighbors. Its loss is infinite, or 0 with `zeroInfinity`, and its gradient 0; so this function, `computeLoss` and
- * compiled code do not throw. Without `zeroInfinity`, `fit`, `evaluate` and the other functions that take data on the
- * host throw a RangeError that names the first such sample, with both numbers of steps. A sequence without labels has the loss of blanks only. If no step of a sequence counts, it
+ * neighbors. Its loss is infinite, or 0 with `zeroInfinity`, and its gradient 0; so this function, `computeLoss`
+ * and compiled code do not throw. Without `zeroInfinity`, `fit`, `evaluate` and the other functions that take
+ * data on the host throw a RangeError that names the first such sample, with both numbers of steps. A sequence
+ * without labels has the loss of blanks only. If no step of a sequence counts, it
  * does not count.
  *
  * @throws RangeError for an unknown option or reduction, or a blank that is no class; TypeError for shapes that
