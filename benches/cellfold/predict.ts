@@ -15,7 +15,7 @@ export async function predictTrial(task: ModelTask, device: Device | undefined):
   const predict = trainer.predictor(variables, x);
   const step = async () => {
     const [, state] = await predict(variables.params, variables.state, x);
-    disposeTree(state);
+    disposeTree(state, variables.state);
   };
   return await repeated(step, () => {
     disposeTree([variables.params, variables.state]);

@@ -1,11 +1,22 @@
 /** Frees device memory. */
-import type { Tensor } from "../tensor/tensor.ts";
-import { flattenTree } from "../tree/tree.ts";
+import { type DeviceTensor, isLeaf, type Tensor } from "../tensor/tensor.ts";
 
 /** Frees the tensors of a tree that are on a device, except those that are also in `kept`. */
 export function disposeTree(tree: unknown, kept?: unknown): void {
-  const others = kept === undefined ? undefined : new Set(flattenTree<Tensor>(kept).leaves);
-  for (const leaf of flattenTree<Tensor>(tree).leaves) {
-    if (leaf.kind === "device" && !others?.has(leaf)) leaf[Symbol.dispose]();
+  const own = onDevice(tree);
+  if (own.length === 0) return;
+  const others = new Set(onDevice(kept));
+  for (const tensor of own) if (!others.has(tensor)) tensor[Symbol.dispose]();
+}
+
+/** The tensors of a tree that are on a device. Each step asks for them, so this makes nothing else, such as paths. */
+function onDevice(tree: unknown, found: DeviceTensor[] = []): DeviceTensor[] {
+  if (isLeaf(tree)) {
+    const tensor = tree as Tensor; // the trees that are freed have no specs
+    if (tensor.kind === "device") found.push(tensor);
+  } else if (typeof tree === "object" && tree !== null) {
+    const parts: { readonly [key: string]: unknown } = tree as typeof parts;
+    for (const key in parts) onDevice(parts[key], found);
   }
+  return found;
 }

@@ -185,7 +185,7 @@ export async function evaluateBatches(
       }
       const before = state;
       [state, metrics] = await session.test()(variables.params, state, metrics, data);
-      if (before !== variables.state) disposeTree(before, variables.state);
+      disposeTree(before, [variables.state, state]); // what a call passes on is that of the call before
     }
     signal?.throwIfAborted();
     const read = await toHost(metrics);
@@ -320,7 +320,7 @@ async function predictBatches<Output>(
       const before = state;
       let output: Tree<Tensor>;
       [output, state] = await batch.predictor(variables.params, state, batch.x);
-      if (before !== variables.state) disposeTree(before, variables.state);
+      disposeTree(before, [variables.state, state]); // what a call passes on is that of the call before
       rows ??= new Rows(output, samples ?? batch.samples);
       rows.add(output, batch.samples);
     }

@@ -264,7 +264,7 @@ function newPredictorFor<Step extends PredictRunner>(
       const traced = lazyTrace(predictStep(model), specs);
       traced.get(); // throws before anything is kept
       return lazily<PredictArguments, PredictResult, Step>(() =>
-        makePredictor(traced, { device, keep: [1], fixed: 1 })
+        makePredictor(traced, { device, keep: [1], fixed: 1, passes: true })
       );
     };
     return predictors.get(variablesKey + keyOf(input), make);
@@ -340,7 +340,7 @@ function createSession(
   const train = lazily(() => compileTraining([0, 1, 2, 3]));
   const trainKeepingInputs = lazily(() => compileTraining([3]));
   const test = lazily(() =>
-    compileTrace<TestArguments, TestResult>(tested, { device, donate: [2], keep: true })
+    compileTrace<TestArguments, TestResult>(tested, { device, donate: [2], keep: true, passes: true })
   );
   /** The step of a session that may have been forgotten meanwhile, and is used again. */
   const ofSession = <Step>(step: Lazy<Step>) => () => {

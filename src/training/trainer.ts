@@ -72,7 +72,7 @@ export interface Trainer<Output = Tree<Tensor>> extends Disposable {
    * @throws TypeError or RangeError if shapes, targets or options do not fit.
    */
   session(what: string, variables: Variables, data: Data): Session;
-  /** The compiled prediction for these variables and inputs. */
+  /** The compiled prediction for these variables and inputs. State that it leaves as it is, it returns itself. */
   predictor(variables: Variables, x: Tree<Tensor>): Compiled<PredictArguments, PredictResult>;
   /**
    * Data in the dtypes that the model accepts: float64 becomes the dtype of the parameters, and integers
@@ -180,7 +180,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
 /** What predicts: the part of a trainer that needs neither a loss nor an optimizer, nor what brings them along. */
 export interface Predictor<Step extends PredictRunner = PredictRunner>
   extends Pick<Trainer, "model" | "convertInput" | "upload" | typeof Symbol.dispose> {
-  /** The compiled prediction for these variables and inputs. */
+  /** The compiled prediction for these variables and inputs. State that it leaves as it is, it returns itself. */
   predictor(variables: Variables, x: Tree<Tensor>): Step;
 }
 
@@ -278,7 +278,7 @@ async function testOnBatch(trainer: Trainer, variables: Variables, given: Data):
     batch,
   );
   const logs = session.objective.results(await toHost(metrics));
-  disposeTree([state, metrics]);
+  disposeTree([state, metrics], variables.state);
   return logs;
 }
 
@@ -289,7 +289,7 @@ async function predictOnBatch(
 ): Promise<Tree<Tensor>> {
   const x = trainer.convertInput("predict", variables, given);
   const [output, state] = await trainer.predictor(variables, x)(variables.params, variables.state, x);
-  disposeTree(state);
+  disposeTree(state, variables.state);
   return output;
 }
 

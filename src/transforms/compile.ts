@@ -76,9 +76,9 @@ export function compile<Args extends readonly unknown[], Result>(
 /** Compiles a function that is traced once, for all sizes that are open in its specs. */
 export function compileTrace<Args extends readonly unknown[], Result>(
   { get, specs }: LazyTrace,
-  { device, donate, keep, fixed }: Partial<RunOptions>,
+  { device, donate, keep, fixed, passes }: Partial<RunOptions>,
 ): Compiled<Args, Result> {
-  return compileSource({ trace: get, device, donate, keep, specs, fixed });
+  return compileSource({ trace: get, device, donate, keep, specs, fixed, passes });
 }
 
 function compileSource<Args extends readonly unknown[], Result>(source: Source): Compiled<Args, Result> {

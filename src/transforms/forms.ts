@@ -21,6 +21,7 @@ import {
 } from "../tree/tree.ts";
 import { compileLaidOut } from "./laid_out.ts";
 import { optimize } from "./optimize.ts";
+import { type Passed, takePassed, withPassed } from "./passed.ts";
 
 /** A function, and how it is compiled. */
 export interface Source {
@@ -31,6 +32,8 @@ export interface Source {
   readonly keep: boolean | readonly number[] | undefined;
   /** How many of the first arguments are mostly the same as in the call before, such as weights; default none. */
   readonly fixed?: number;
+  /** Whether a kept result that is an argument unchanged is that argument itself; default no, a copy. */
+  readonly passes?: boolean;
   /** The specs that it is traced with, whatever the arguments are; default: those of the arguments. */
   readonly specs: readonly unknown[] | undefined;
 }
@@ -42,12 +45,16 @@ export interface Form {
   /** As traced, before any pass. */
   readonly traced: TracedFunction;
   readonly executable: Executable;
+  /** The results that are inputs; see passed.ts. */
+  readonly passed: Passed["from"];
   /** The structure of the function's result. */
   readonly structure: Structure;
   /** The name of the backend. */
   readonly device: string;
   /** Why it was chosen. */
   readonly why: string;
+  /** How many calls are running it. */
+  running: number;
 }
 
 /**
@@ -74,8 +81,6 @@ export interface Forms {
   readonly ready: Map<string, Form>;
   /** Those ready to run, last used last, with the texts of their keys and about what they take. */
   readonly kept: Map<Form, Kept>;
-  /** How many calls are running each form. */
-  readonly running: Map<Form, number>;
   /** The form of the last call. */
   latest: Form | undefined;
   disposed: boolean;
@@ -107,7 +112,6 @@ export function createForms(source: Source): Forms {
     pending: new Map(),
     ready: new Map(),
     kept: new Map(),
-    running: new Map(),
     latest: undefined,
     disposed: false,
   };
@@ -158,7 +162,7 @@ function keptForm({ kept }: Forms, form: Form): Kept {
 
 /** Marks a form as used now, and frees those not used for longest that have no room; a form that runs stays. */
 function touch(forms: Forms, form: Form): void {
-  const { kept, running } = forms;
+  const { kept } = forms;
   const own = kept.get(form);
   if (!own) return;
   kept.delete(form);
@@ -166,7 +170,7 @@ function touch(forms: Forms, form: Form): void {
   let bytes = bytesOf(forms);
   for (const [oldest, { bytes: freed }] of kept) {
     if (bytes <= MOST_BYTES || oldest === form) break;
-    if (running.has(oldest)) continue;
+    if (oldest.running > 0) continue;
     forget(forms, oldest);
     oldest.executable[Symbol.dispose]();
     bytes -= freed;
@@ -208,15 +212,13 @@ function forget({ ready, pending, kept }: Forms, form: Form): void {
   kept.delete(form);
 }
 
-/** The result of a call of a form, which is not freed meanwhile. */
-export async function runForm({ running }: Forms, form: Form, leaves: readonly Input[]) {
-  running.set(form, (running.get(form) ?? 0) + 1);
+/** The results of a call of a form, which is not freed meanwhile. */
+export async function runForm(form: Form, leaves: readonly Input[]): Promise<readonly Tensor[]> {
+  form.running++;
   try {
-    return await form.executable.run(leaves);
+    return withPassed(form.passed, await form.executable.run(leaves), leaves);
   } finally {
-    const others = (running.get(form) ?? 1) - 1;
-    if (others > 0) running.set(form, others);
-    else running.delete(form);
+    form.running--;
   }
 }
 
@@ -290,15 +292,18 @@ async function compileForm(
   const donate = args.flatMap((arg, index) =>
     flattenTree(arg).leaves.map(() => source.donate?.includes(index) ?? false)
   );
-  const keep = keptLeaves(structure, source.keep);
+  const all = { donate, keep: keptLeaves(structure, source.keep) };
+  const { program: computed, options, from: passed }: Passed = source.passes
+    ? takePassed(program, all)
+    : { program, options: all, from: undefined };
   const fixed = flattenTree(args.slice(0, source.fixed ?? 0)).leaves.length;
   const { leaves } = flattenTree<Tensor>(args);
   const given = specsOf(args);
   return await devices.choose(program, leaves, async ({ backend, why }) => {
     const same = known(backend.name);
     if (same) return await same;
-    const executable = await compileLaidOut(backend, program, fixed, { donate, keep });
-    return { given, traced, executable, structure, device: backend.name, why };
+    const executable = await compileLaidOut(backend, computed, fixed, options);
+    return { given, traced, executable, passed, structure, device: backend.name, why, running: 0 };
   });
 }
 

@@ -18,6 +18,7 @@ import {
   runForm,
   type Source,
 } from "./forms.ts";
+import { withPassed } from "./passed.ts";
 
 /** What runs a function. */
 export interface Runner<Args extends readonly unknown[], Result> extends Disposable {
@@ -38,9 +39,9 @@ export type RunOptions = Omit<Source, "trace" | "specs">;
 /** What runs a function that is traced once, for all sizes that are open in its specs. */
 export function runTrace<Args extends readonly unknown[], Result>(
   { get, specs }: LazyTrace,
-  { device, donate, keep, fixed }: Partial<RunOptions>,
+  { device, donate, keep, fixed, passes }: Partial<RunOptions>,
 ): Runner<Args, Result> {
-  return runSource<Args, Result>({ trace: get, device, donate, keep, specs, fixed }).runner;
+  return runSource<Args, Result>({ trace: get, device, donate, keep, specs, fixed, passes }).runner;
 }
 
 /** What runs a function, and what it has compiled. */
@@ -53,7 +54,7 @@ export function runSource<Args extends readonly unknown[], Result>(
   const run = async (args: Args): Promise<Result> => {
     const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
     try {
-      const outputs = await runForm(forms, form, leaves);
+      const outputs = await runForm(form, leaves);
       if (isTurnDue()) await giveTurn(); // not earlier: the arguments are read immediately
       return unflattenTree<Result>(form.structure, outputs);
     } catch (error) {
@@ -88,7 +89,8 @@ function runNow<Result>(forms: Forms, args: readonly unknown[]): Result {
     throw new Error("Cannot call sync: the device cannot block; use await");
   }
   try {
-    return unflattenTree<Result>(form.structure, form.executable.runSync(leaves));
+    const computed = form.executable.runSync(leaves);
+    return unflattenTree<Result>(form.structure, withPassed(form.passed, computed, leaves));
   } catch (error) {
     forgetIfLost(forms, form, error);
     throw error;
