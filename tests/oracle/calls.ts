@@ -1,5 +1,5 @@
 /** Cases of one call: a layer, a model, a cell's step, an activation, an encoder with its decoder. */
-import type { Layer, Variables } from "../../src/layers/layer.ts";
+import type { Layer, Mask, Variables } from "../../src/layers/layer.ts";
 import { resolveActivation } from "../../src/operations/activations.ts";
 import type { ActivationLike } from "../../src/operations/activations.ts";
 import { notEqual } from "../../src/operations/elementwise.ts";
@@ -45,6 +45,13 @@ export function inputOf<T extends Spec>(
   return Object.keys(tensors).filter((name) => /^x_\d+$/.test(name)).sort().map((name) => tensors[name]);
 }
 
+/** The masks of the tensors of a list, `mask_0`, `mask_1` and so on, where there are any. */
+function masksOf(tensors: Named): Mask {
+  const names = Object.keys(tensors).filter((name) => /^x_\d+$/.test(name)).sort();
+  const masks = names.map((name) => tensors[name.replace("x", "mask")]);
+  return masks.some((mask) => mask !== undefined) ? masks : undefined;
+}
+
 /** The leaves of an output by the names in their order. */
 export function namedOutputs(names: readonly string[], output: Tree<Tensor>): Record<string, Tensor> {
   const leaves = treeLeaves<Tensor>(output);
@@ -84,7 +91,7 @@ export function layerCall(oracleCase: OracleCase): Forward {
     const applied = layer.apply(variablesOf(like, tensors), inputOf(object, tensors), {
       training,
       key: training ? key(0) : undefined,
-      mask: tensors.mask,
+      mask: tensors.mask ?? masksOf(tensors),
       initialState: initial ? stateOf(stateNames(object, prefix), tensors) : undefined,
     });
     const after = Object.entries(namedLeaves(applied.state, ["moving_mean", "moving_variance"]))

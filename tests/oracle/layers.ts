@@ -111,6 +111,7 @@ const plain: Readonly<Record<string, (options: never) => Layer>> = {
   SeparableConv2D: cf.separableConv2d,
   Attention: cf.attention,
   AdditiveAttention: cf.additiveAttention,
+  MultiHeadAttention: cf.multiHeadAttention,
 };
 
 const layers: Readonly<Record<string, Make<Layer>>> = {
@@ -242,5 +243,6 @@ export function outputNames(object: KerasObject): string[] {
     : /NestedCell/.test(object.className)
     ? ["output_1", "output_2_3"]
     : ["output"];
+  if (object.config.return_attention_scores === true) return [...own, "scores"];
   return returnsState(object) ? [...own, ...flatNames(stateNames(object, "state_"))] : own;
 }

@@ -13,6 +13,7 @@ import { isHit, runCase } from "./run.ts";
 
 /** The groups of the oracle. */
 const groups = [
+  "attention_decoders",
   "bidirectional",
   "cells",
   "conv_lstm",

@@ -2,6 +2,7 @@
 import type { Device } from "../../src/transforms/devices.ts";
 import { activationCall, cellStep, encoderDecoder, layerCall } from "./calls.ts";
 import type { Finding } from "./compare.ts";
+import { runDecoder } from "./decoders.ts";
 import type { OracleCase } from "./format.ts";
 import { type Forward, runForward } from "./forward.ts";
 import { lossCall, runMetric } from "./losses.ts";
@@ -39,6 +40,7 @@ function forwardOf(oracleCase: OracleCase): Forward {
 async function findingsOf(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { layer, fields } = oracleCase;
   if (layer.startsWith("metric:")) return await runMetric(oracleCase, device);
+  if (layer.startsWith("decoder:")) return await runDecoder(oracleCase, device);
   if (layer.endsWith(".train")) return await runTraining(oracleCase, device);
   if (layer.endsWith(".fit")) return await runFit(oracleCase, device);
   if (fields.steps !== undefined) return await runStateful(oracleCase, device);
