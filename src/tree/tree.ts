@@ -34,8 +34,13 @@ function isPlainObject(value: unknown): value is Readonly<Record<string, unknown
   return prototype === Object.prototype || prototype === null;
 }
 
+/** The keys of what is defined, sorted. */
 function keysOf(node: Readonly<Record<string, unknown>>): string[] {
-  return Object.keys(node).filter((key) => node[key] !== undefined).sort();
+  const keys = Object.keys(node);
+  const defined = keys.every((key) => node[key] !== undefined)
+    ? keys
+    : keys.filter((key) => node[key] !== undefined);
+  return defined.every((key, index) => index === 0 || defined[index - 1] < key) ? defined : defined.sort();
 }
 
 /** The nesting limit: no tree of tensors is this deep, but a cyclic one is. */
@@ -66,16 +71,23 @@ function walk(
     return LEAF;
   }
   checkDepth(path, root);
-  const inside = (part: unknown, at: string | number): Structure => {
-    path.push(at);
-    const structure = walk(part, path, root, visit);
-    path.pop();
-    return structure;
-  };
-  if (Array.isArray(tree)) return { kind: "array", items: tree.map(inside) };
+  if (Array.isArray(tree)) {
+    const items = new Array<Structure>(tree.length);
+    for (let index = 0; index < items.length; index++) {
+      path.push(index);
+      items[index] = walk(tree[index], path, root, visit);
+      path.pop();
+    }
+    return { kind: "array", items };
+  }
   if (isPlainObject(tree)) {
-    const keys = keysOf(tree);
-    return { kind: "object", keys, items: keys.map((key) => inside(tree[key], key)) };
+    const keys = keysOf(tree), items = new Array<Structure>(keys.length);
+    for (let index = 0; index < keys.length; index++) {
+      path.push(keys[index]);
+      items[index] = walk(tree[keys[index]], path, root, visit);
+      path.pop();
+    }
+    return { kind: "object", keys, items };
   }
   throw new TypeError(
     `Cannot use ${describeValue(tree)} at ${printPath(path, root)} as part of a tree: ` +
@@ -106,17 +118,14 @@ export function flattenTree<Leaf>(
 }
 
 /** The paths of all leaves, in order. */
-function pathsOf(structure: Structure): Path[] {
-  switch (structure.kind) {
-    case "leaf":
-      return [[]];
-    case "array":
-      return structure.items.flatMap((item, index) => pathsOf(item).map((path) => [index, ...path]));
-    case "object":
-      return structure.keys.flatMap((key, index) =>
-        pathsOf(structure.items[index]).map((path) => [key, ...path])
-      );
+function pathsOf(structure: Structure, here: Path = [], found: Path[] = []): Path[] {
+  if (structure.kind === "leaf") found.push(here);
+  else {
+    structure.items.forEach((item, index) => {
+      pathsOf(item, [...here, structure.kind === "array" ? index : structure.keys[index]], found);
+    });
   }
+  return found;
 }
 
 /**
