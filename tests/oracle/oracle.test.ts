@@ -46,12 +46,14 @@ const devices: readonly ("reference" | "webgpu" | WasmChoice | NativeChoice)[] =
 
 /**
  * All cases, or with few examples every fifth. In CI the ways of wasm after the first, which differ in few instructions,
- * and webgpu, whose adapter there takes most of a test to compile, have every third, from one that is drawn.
+ * have every third, from one that is drawn; so has webgpu, whose adapter there takes most of a test to compile, and every
+ * sixth native, whose compiler does, and which CI runs with two of them.
  */
 function someOf<Case>(cases: readonly Case[], device: (typeof devices)[number]): readonly Case[] {
   const isVariant = typeof device === "object" && device.name === "wasm" && device !== devices[0];
-  const isCut = !allExamples && (isVariant || device === "webgpu");
-  const each = fewExamples ? 5 : isCut ? 3 : 1;
+  const isNative = typeof device === "object" && device.name === "native";
+  const cut = isNative ? 6 : isVariant || device === "webgpu" ? 3 : 1;
+  const each = fewExamples ? 5 : allExamples ? 1 : cut;
   const first = fewExamples ? 0 : Math.floor(Math.random() * each);
   return cases.filter((_, index) => index % each === first);
 }
