@@ -110,6 +110,6 @@ export function checkVariables(what: string, variables: unknown): void {
     ? `the variables are ${describeValue(variables)}`
     : `${wrong} of the variables is ${describeValue(given?.[wrong])}`;
   throw new TypeError(
-    `Cannot ${what}: ${found}; expected { params, state }, trees of tensors as init(model, key, input) gives`,
+    `Cannot ${what}: ${found}; expected { params, state }, as init(model, key, input) gives`,
   );
 }
