@@ -145,7 +145,7 @@ function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Pat
 function refusal(path: Path, found: string, expected: string): TypeError {
   return new TypeError(
     `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
-      `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+      `give a state that a stream of this model with the same batch had, or begin anew with resetStates(model, variables, input)`,
   );
 }
 
