@@ -2,7 +2,7 @@
 import { bindShapes } from "../src/program/bindings.ts";
 import type { Program } from "../src/program/types.ts";
 import type { Bindings } from "../src/tensor/dims.ts";
-import { printSpec, type Spec } from "../src/tensor/tensor.ts";
+import { checkFilled, isFilled, printSpec } from "../src/tensor/tensor.ts";
 import type { Input } from "./backend.ts";
 
 /** Whether two lists of numbers, such as shapes, are equal. */
@@ -12,7 +12,7 @@ export function sameNumbers(a: readonly number[], b: readonly number[]): boolean
   return true;
 }
 
-/** Whether inputs have these shapes and the dtypes of the Program's inputs. */
+/** Whether inputs have these shapes, with a value for each element, and the dtypes of the Program's inputs. */
 export function haveShapes(
   inputs: readonly Input[],
   shapes: readonly (readonly number[])[],
@@ -20,8 +20,9 @@ export function haveShapes(
 ): boolean {
   if (inputs.length !== shapes.length) return false;
   for (let index = 0; index < shapes.length; index++) {
-    const { shape, dtype } = inputs[index];
-    if (dtype !== program.inputs[index].dtype || !sameNumbers(shape, shapes[index])) return false;
+    const input = inputs[index];
+    if (input.dtype !== program.inputs[index].dtype || !sameNumbers(input.shape, shapes[index])) return false;
+    if (input.kind === "host" && !isFilled(input)) return false;
   }
   return true;
 }
@@ -34,9 +35,10 @@ export function keyOf(bindings: Bindings): string {
 /**
  * The values of the Program's symbolic sizes for these inputs.
  *
- * @throws TypeError if their number or a dtype does not match; RangeError if a shape does not.
+ * @throws TypeError if their number or a dtype does not match; RangeError if a shape does not, or if there is
+ *   not a value for each element.
  */
-export function bindInputs({ inputs: expected }: Program, inputs: readonly Spec[]): Bindings {
+export function bindInputs({ inputs: expected }: Program, inputs: readonly Input[]): Bindings {
   if (inputs.length !== expected.length) {
     throw new TypeError(`Cannot run with ${inputs.length} inputs: expected ${expected.length}`);
   }
@@ -46,6 +48,7 @@ export function bindInputs({ inputs: expected }: Program, inputs: readonly Spec[
         `Cannot run with ${printSpec(input)} as input ${index}: expected ${printSpec(expected[index])}`,
       );
     }
+    if (input.kind === "host") checkFilled(input, () => `input ${index}`);
   });
   // Inputs of a call are tensors, whose sizes are numbers.
   return bindShapes(

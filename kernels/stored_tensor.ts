@@ -3,6 +3,7 @@ import type { Holder } from "./allocator.ts";
 import { DeviceLost } from "./backend.ts";
 import { sizeOf } from "./shapes.ts";
 import {
+  checkFilled,
   type DeviceTensor,
   type DType,
   type HostTensor,
@@ -210,8 +211,12 @@ export function elsewhere(input: DeviceTensor, device: string): Error {
   );
 }
 
-/** @throws TypeError for a tensor that devices with 4-byte elements cannot hold. */
+/**
+ * @throws TypeError for a tensor that devices with 4-byte elements cannot hold; RangeError for one without a value
+ *   for each element.
+ */
 export function checkStorable(tensor: HostTensor, device: string): void {
+  checkFilled(tensor, () => `a tensor on ${device}`);
   if (tensor.dtype !== "float64") return;
   throw new TypeError(
     `Cannot put ${printSpec(tensor)} on ${device}: it has no float64; use cast(x, "float32"), ` +

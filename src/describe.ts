@@ -60,8 +60,10 @@ function describeObject(value: object): string {
       ? "an object of a class"
       : `an object of the class ${name}`;
   }
-  // As in trees: sorted, and a key whose value is undefined is absent.
-  const keys = Object.entries(value).flatMap(([key, part]) => part === undefined ? [] : [key]).sort();
+  // As in trees: sorted, and a key whose value is undefined is absent. A getter may throw, so none is called.
+  const keys = Object.entries(Object.getOwnPropertyDescriptors(value)).flatMap(([key, own]) =>
+    own.enumerable && (own.get || own.value !== undefined) ? [key] : []
+  ).sort();
   const shown = keys.slice(0, MOST_KEYS).map(cut).join(", ") + (keys.length > MOST_KEYS ? ", …" : "");
   return keys.length === 0 ? "an empty object" : `an object with the keys {${shown}}`;
 }

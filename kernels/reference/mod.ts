@@ -4,6 +4,7 @@
  * fusion.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
+import { checkFilled } from "../../src/tensor/tensor.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
 import { ReferenceExecutable } from "./executable.ts";
 
@@ -18,7 +19,12 @@ export const reference: Backend = {
   // async, so that every error is a rejection
   // deno-lint-ignore require-await
   compile: async (program, options) => new ReferenceExecutable(program, options),
-  upload: ({ data, shape, dtype }) => Promise.resolve(new ReferenceTensor(data.slice(), shape, dtype)),
+  // async, so that every error is a rejection
+  // deno-lint-ignore require-await
+  upload: async (tensor) => {
+    checkFilled(tensor, () => "a tensor on reference");
+    return new ReferenceTensor(tensor.data.slice(), tensor.shape, tensor.dtype);
+  },
 };
 
 /** The device, for the list of all devices. */

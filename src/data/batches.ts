@@ -101,7 +101,7 @@ export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> 
   if (samples === 0) throw new RangeError("Cannot batch data: it has 0 samples");
   if (order !== undefined) {
     if (!(order instanceof Int32Array)) {
-      throw wrongKind("batch data", order, "order", "an Int32Array, as shuffledOrder(key, samples) gives");
+      throw wrongKind("batch data", order, "order", "an Int32Array of the places of samples");
     }
     checkIndices(order, samples);
   }

@@ -125,6 +125,9 @@ function checkSample(sample: SequenceSample, index: number, hasSteps: boolean): 
   if (!isList(x)) {
     throw wrongKind(what, x, `x of sample ${index}`, "an array of numbers or of feature vectors");
   }
+  if (typeof y !== "number" && typeof y !== "boolean" && !isList(y)) {
+    throw wrongKind(what, y, `y of sample ${index}`, "a number, or nested numbers");
+  }
   if (!hasSteps) return;
   if (!isList(y)) throw wrongKind(what, y, `y of sample ${index}`, "an array with a target for each step");
   const { length } = y as ArrayLike<unknown>;

@@ -5,8 +5,10 @@
 import { isFloat } from "../operations/infer.ts";
 import {
   allocateValues,
+  checkFilled,
   type DType,
   type HostTensor,
+  isFilled,
   printSpec,
   type Spec,
   type Tensor,
@@ -22,12 +24,15 @@ export function floatDType({ params }: Variables): DType {
 }
 
 /**
- * Whether every leaf already has a dtype that a model certainly accepts, so that no tracing is needed.
+ * Whether every leaf already has its values, of a dtype that a model certainly accepts, so that no tracing is
+ * needed.
  *
  * @param float The dtype in which it computes.
  */
-export function isPlainInput(float: DType, input: Tree<Spec>): boolean {
-  return flattenTree<Spec>(input).leaves.every(({ dtype }) => dtype === float || dtype === "bool");
+export function isPlainInput(float: DType, input: Tree<Tensor>): boolean {
+  return flattenTree<Tensor>(input).leaves.every((leaf) =>
+    (leaf.dtype === float || leaf.dtype === "bool") && (leaf.kind !== "host" || isFilled(leaf))
+  );
 }
 
 /**
@@ -73,10 +78,14 @@ export function inputDTypes(layer: Layer, variables: Variables, input: Tree<Spec
  * A tree on the host with leaves of these dtypes; leaves that already have them are not copied.
  *
  * @param name What the tree is called in errors.
- * @throws RangeError naming the path and the first value that the dtype cannot hold.
+ * @throws RangeError naming the path and the first value that the dtype cannot hold, or a leaf without a value for
+ *   each element.
  */
 export function convertTree<T>(name: string, tree: T, dtypes: readonly DType[]): T {
   const { leaves, structure, paths } = flattenTree<HostTensor>(tree, name);
+  leaves.forEach((leaf, index) =>
+    leaf.kind === "host" && checkFilled(leaf, () => printPath(paths[index], name))
+  );
   if (leaves.every(({ dtype }, index) => dtype === dtypes[index])) return tree;
   return unflattenTree<T>(
     structure,

@@ -103,8 +103,13 @@ function isTree(value: unknown): boolean {
 export function checkVariables(what: string, variables: unknown): void {
   const given = variables as Partial<Variables> | null | undefined; // any member may be missing
   if (isTree(given?.params) && isTree(given?.state)) return;
+  const [wrong] = (["params", "state"] as const).filter((part) =>
+    given?.[part] !== undefined && !isTree(given[part])
+  );
+  const found = wrong === undefined
+    ? `the variables are ${describeValue(variables)}`
+    : `${wrong} of the variables is ${describeValue(given?.[wrong])}`;
   throw new TypeError(
-    `Cannot ${what}: the variables are ${describeValue(variables)}; ` +
-      `expected { params, state }, as init(model, key, input) gives`,
+    `Cannot ${what}: ${found}; expected { params, state }, as init(model, key, input) gives`,
   );
 }

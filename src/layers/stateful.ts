@@ -3,11 +3,10 @@
  * call, and in a stream also `output`, for masked steps; every other state (batch-norm statistics) has no
  * such keys. Resetting and streaming rely on this alone.
  */
-import { isObject } from "../describe.ts";
+import { describeValue, isObject } from "../describe.ts";
 import { substitute } from "../options/made.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import type { Spec, Tensor } from "../tensor/tensor.ts";
-import { isLeaf, printSpec } from "../tensor/tensor.ts";
+import { checkFilled, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
 import { flattenTree, mapTree, type Path, printPath, type Tree, treeLeaves } from "../tree/tree.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";
@@ -106,8 +105,12 @@ export function checkedState(state: Tree<Tensor>): Tree<Tensor> {
 function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
   const refused = (found: string, expected: string) => refusal(path, found, expected);
   if (isLeaf(fresh)) {
-    if (present !== undefined && isLeaf(present) && printSpec(fresh) === printSpec(present)) return present;
-    throw refused(described(present), printSpec(fresh));
+    if (present === undefined || !isTensor(present) || printSpec(fresh) !== printSpec(present)) {
+      const isSpec = present !== undefined && isLeaf(present) && !isTensor(present);
+      throw refused(isSpec ? describeValue(present) : described(present), printSpec(fresh));
+    }
+    if (present.kind === "host") checkFilled(present, () => path.join("."));
+    return present;
   }
   const isEmpty = present === undefined || !isLeaf(present) && Object.keys(present).length === 0;
   if (isCarryState(fresh)) {
@@ -145,7 +148,7 @@ function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Pat
 function refusal(path: Path, found: string, expected: string): TypeError {
   return new TypeError(
     `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
-      `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+      `give a state that a stream of this model with the same batch had, or begin anew with resetStates(model, variables, input)`,
   );
 }
 

@@ -66,7 +66,8 @@ export interface ContainerDefinition {
   /** The options besides the layers. */
   readonly options: JsonOptions;
   readonly walk: LayerWalk;
-  readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
+  /** Absent if no layer looks at the values of inputs, so that no call has to hand them on. */
+  readonly checkInput?: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   readonly sequenceInputs?: readonly boolean[];
   readonly inputNames?: readonly (string | undefined)[];
   readonly batch?: number;
@@ -232,7 +233,7 @@ export function container(definition: ContainerDefinition): Container {
       parts(self, "params", params, layers.length).flatMap((part, index) =>
         trainedLeaves(layers[index], part)
       ),
-    checkInput: definition.checkInput,
+    ...(definition.checkInput && { checkInput: definition.checkInput }),
     ...(definition.sequenceInputs && { sequenceInputs: definition.sequenceInputs }),
     ...(definition.inputNames && { inputNames: definition.inputNames }),
     ...(definition.batch !== undefined && { batch: definition.batch }),

@@ -168,7 +168,7 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
       steps: sources.map((source) => sourceJson(source, sources, called)),
     },
     walk: walkOf(plan),
-    checkInput: (input) => checkValues(plan, layers, input),
+    ...(seesValues(plan, layers) && { checkInput: (input) => checkValues(plan, layers, input) }),
     sequenceInputs: originsOf(inputs, "").map(({ shape }) => typeof (shape[1] ?? 1) !== "number"),
     inputNames: originsOf(inputs, "").map(({ source }) => source.kind === "input" ? source.name : undefined),
     batch: originsOf(inputs, "").map(({ shape: [batch] }) => batch).find((batch) =>
@@ -177,6 +177,25 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     withLayers: (others) => graph(plan, others),
     named: (name) => graph({ ...plan, name, self: layerName({ type: "model", name }) }, layers),
   });
+}
+
+/** Whether a layer checks values that are known without computing, or the outputs are such values. */
+function seesValues({ outputs, sources, called }: Plan, layers: readonly Layer[]): boolean {
+  const known = new Set<Source>();
+  const isKnown = (tree: Tree<Node>) =>
+    originsOf(tree, "").every(({ source, dtype }) =>
+      known.has(source) && (source.kind !== "apply" || dtype === "int32") // as `tokensFrom` has it
+    );
+  let areChecked = false;
+  for (const source of sources) {
+    if (source.kind !== "input" && !isKnown(source.inputs)) continue;
+    if (source.kind === "call") {
+      if (!layers[called.indexOf(source.layer)].checkInput) continue;
+      areChecked = true;
+    }
+    known.add(source);
+  }
+  return areChecked || isKnown(outputs);
 }
 
 /**

@@ -67,11 +67,13 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
       });
       return result;
     },
-    checkInput: (input) => {
-      let values: Tree<HostTensor> | void = input;
-      for (const layer of layers) if (values) values = layer.checkInput?.(values);
-      return values;
-    },
+    ...(layers[0].checkInput && { // if not, the first layer computes, and no other one gets known values
+      checkInput: (input) => {
+        let values: Tree<HostTensor> | void = input;
+        for (const layer of layers) if (values) values = layer.checkInput?.(values);
+        return values;
+      },
+    }),
     sequenceInputs: layers[0].sequenceInputs,
     batch: layers[0].batch,
     unbatched: unbatchedOf(layers),

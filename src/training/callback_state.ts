@@ -2,7 +2,7 @@
  * The state of a callback as it is saved: plain data in which tensors may stand. As JSON, with the tensors
  * beside it, it keeps every number, NaN and infinities included.
  */
-import { describeValue } from "../describe.ts";
+import { describeValue, isObject } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import type { Json } from "../options/json.ts";
 import { isTensor, type Tensor } from "../tensor/tensor.ts";
@@ -37,7 +37,7 @@ export function packState(state: CallbackState): PackedState {
     if (value === null || typeof value === "boolean" || typeof value === "string") return value;
     if (isTensor(value)) return { tensor: tensors.push(value) - 1 };
     if (Array.isArray(value)) return value.map(pack);
-    if (typeof value === "object") {
+    if (isObject(value)) {
       const entries = Object.entries(value as Readonly<Record<string, CallbackState | undefined>>); // what is left
       return {
         object: Object.fromEntries(
@@ -46,7 +46,9 @@ export function packState(state: CallbackState): PackedState {
       };
     }
     throw new TypeError(
-      `Cannot save the state of a callback: it has ${describeValue(value)}, expected JSON and tensors`,
+      `Cannot save the state of a callback: it has ${
+        describeValue(value)
+      }, expected plain data and tensors, as tensor([...values]) makes`,
     );
   };
   return { json: pack(state), tensors };

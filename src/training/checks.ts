@@ -152,7 +152,7 @@ export function checkFixedBatch(
       `Cannot cut ${samples} samples into batches of ${batchSize} for ${name}: it ` +
         `${stateful ? "is stateful" : "has a fixed batch"}, so every batch must be whole, and ${
           samples % batchSize
-        } samples remain; leave them out with splitRows`,
+        } samples remain; leave them out: give () => batches(data, { batchSize: ${batchSize}, dropRemainder: true })`,
     );
   }
 }

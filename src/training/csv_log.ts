@@ -1,8 +1,9 @@
 /** The callback `csvLog`: a line per epoch in a file of comma-separated values or JSON. */
-import { type FileSystem, withFiles, writeAll } from "../data/files.ts";
+import { type FileSystem, readWhole, withFiles, writeAll } from "../data/files.ts";
 import { checkPath } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { unknownName } from "../known_names.ts";
+import { quoted } from "../quoted.ts";
 import { made } from "../options/made.ts";
 import type { Callback } from "./callbacks.ts";
 import type { Logs } from "./objective.ts";
@@ -49,7 +50,8 @@ function quotedCell(text: string): string {
  * the lines up to its checkpoint: the file ends as if there had been no break.
  *
  * @throws RangeError for an unknown option or format; when training starts, Error if the file cannot be
- *   written, or is shorter than it was when the run that is resumed was saved.
+ *   written, has other columns than the lines that are added, or is shorter than it was when the run that is
+ *   resumed was saved.
  *
  * @example
  * ```ts
@@ -70,9 +72,16 @@ export function csvLog(options: CsvLogOptions): Callback {
   let end = 0;
   return made<Callback>({
     type: "csvLog",
-    onTrainBegin() {
-      const { size } = withOpen(what, file, (files, opened) => files.fstatSync(opened));
-      end = append ? size : 0;
+    onTrainBegin({ names }) {
+      withOpen(what, file, (files, opened) => {
+        const before = append ? readWhole(files, file) : new Uint8Array();
+        end = before.length;
+        if (end === 0) return;
+        checkHeader(before, lines.header(names));
+        if (before[end - 1] === LINE_FEED) return;
+        writeAll(files, opened, Uint8Array.of(LINE_FEED)); // below a line that was left unfinished
+        end++;
+      });
     },
     onEpochEnd({ epoch, names, logs }) {
       const text = (end === 0 ? lines.header(names) : "") + lines.epoch(epoch, names, logs);
@@ -96,6 +105,22 @@ export function csvLog(options: CsvLogOptions): Callback {
       end = state.end;
     },
   }, { main: "onEpochEnd" });
+}
+
+const LINE_FEED = 10;
+
+/** Throws unless lines with this header can be added to a file: its columns are the same. */
+function checkHeader(before: Uint8Array, header: string): void {
+  const expected = header.trimEnd();
+  const first = before.indexOf(LINE_FEED);
+  const found = new TextDecoder().decode(first < 0 ? before : before.subarray(0, first));
+  if (header === "" || found === expected) return;
+  throw new Error(
+    `its first line is ${quoted(found)}, but that of this run is ${
+      quoted(expected)
+    }, expected the same columns ` +
+      `to add lines below them; give another file, or the metrics of the runs before`,
+  );
 }
 
 /** Opens a file to append, and makes it if it is missing. */

@@ -117,7 +117,8 @@ export function createFeed<Item, Prepared>(
       }
       if (steps !== undefined) {
         throw new RangeError(
-          `the iterable has ended after ${batch} batches, expected ${steps} (stepsPerEpoch)`,
+          `the iterable has ended after ${batch} batches, expected ${steps} (stepsPerEpoch)` +
+            (readsOn ? "; without stepsPerEpoch, an epoch has all that it gives" : ""),
         );
       }
       if (batch > 0) return undefined;

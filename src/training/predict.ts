@@ -237,7 +237,7 @@ export async function predict<Output>(
   signal?.throwIfAborted();
   return await withShared(createPredictor, model, { device }, async (trainer) => {
     checkVariables("predict", variables);
-    const samples = isInputSource(x) ? Infinity : checkSamples("predict", x);
+    const samples = isInputSource(x) ? Infinity : asOneInput(x, () => checkSamples("predict", x));
     return await withUploaded(
       trainer,
       variables,
@@ -274,11 +274,13 @@ async function predictOn<Output>(
   checkReading("predict", options, { inParts, inMemory: !inParts });
   if (!inParts) {
     const batchSize = batchSizeFor("predict", trainer.model, variables, options.batchSize);
-    const samples = checkSamples("predict", x);
-    checkFixedBatch(trainer.model, variables.state, samples, batchSize);
-    const converted = trainer.convertInput("predict", variables, x);
-    const predictor = trainer.predictor(variables, converted);
-    const ready = { x: converted, predictor, samples };
+    const ready = asOneInput(x, (): ReadyInput => {
+      const samples = checkSamples("predict", x);
+      checkFixedBatch(trainer.model, variables.state, samples, batchSize);
+      const converted = trainer.convertInput("predict", variables, x);
+      return { x: converted, predictor: trainer.predictor(variables, converted), samples };
+    });
+    const { predictor, samples } = ready;
     const use = (live: Variables) =>
       predictBatches<Output>(readyInputs(ready, batchSize), live, samples, signal);
     return live && samples <= batchSize
@@ -299,6 +301,19 @@ async function predictOn<Output>(
 /** Whether inputs come in parts. An array is a tree of inputs. */
 function isInputSource(x: Tree<Tensor> | DataSource<Tree<Tensor>>): x is Exclude<typeof x, Tree<Tensor>> {
   return !Array.isArray(x) && isSource(x);
+}
+
+/** The result of `use`; if it refuses an array, the error says what that is. */
+function asOneInput<Result>(x: Tree<Tensor>, use: () => Result): Result {
+  try {
+    return use();
+  } catch (error) {
+    if (!Array.isArray(x) || !(error instanceof TypeError)) throw error;
+    throw new TypeError(
+      `${error.message}; an array is one input of ${x.length} parts, for batches give x.values()`,
+      { cause: error },
+    );
+  }
 }
 
 /**

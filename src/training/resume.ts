@@ -76,7 +76,6 @@ function placeOf(resume: Exclude<Resume, Uint8Array> | undefined): { directory: 
   checkOptions("resume", resume, ["directory", "optional"]);
   const { directory, optional = false } = resume;
   checkPath(WHAT, directory, "directory", "the path of a directory");
-  if (typeof optional !== "boolean") throw wrongKind(WHAT, optional, "optional", "true or false");
   return { directory, optional };
 }
 

@@ -103,17 +103,22 @@ function modelText(model: Layer): string | undefined {
 export async function decodeRun(bytes: Uint8Array): Promise<SavedRun> {
   const { tensors, metadata } = decodeSafetensors(bytes);
   const { format = "none", version = "none", checksum } = metadata;
-  if (checksum?.length !== UNKNOWN.length || metadata.training === undefined) {
-    throw malformedCheckpoint("it has no state of training, which the callback checkpoint writes");
-  }
+  const hasTraining = checksum?.length === UNKNOWN.length && metadata.training !== undefined;
+  const training = hasTraining
+    ? parseJson(metadata.training, "training") as unknown as Training // as written above
+    : undefined;
+  const other = format !== CHECKPOINT.format || version !== CHECKPOINT.version
+    ? otherVersion(format, version)
+    : training && training.version !== VERSION
+    ? otherVersion(`${format} training`, String(training.version), String(VERSION))
+    : undefined;
+  // What does not fit may be due to another version as well as to damage.
+  const damaged = (reason: string) => malformedCheckpoint(other ? `${reason}; ${other.message}` : reason);
+  if (!training) throw damaged("it has no state of training, which the callback checkpoint writes");
   const copy = Uint8Array.from(bytes);
   setChecksum(copy, UNKNOWN);
-  if (await checksumOf(copy) !== checksum) throw malformedCheckpoint("its bytes do not match its checksum");
-  if (format !== CHECKPOINT.format || version !== CHECKPOINT.version) throw otherVersion(format, version);
-  const training = parseJson(metadata.training, "training") as unknown as Training; // as written above
-  if (training.version !== VERSION) {
-    throw otherVersion(`${format} training`, String(training.version), String(VERSION));
-  }
+  if (await checksumOf(copy) !== checksum) throw damaged("its bytes do not match its checksum");
+  if (other) throw other;
   const tree = treeOf(parseJson(metadata.structure, "structure"), new Map(Object.entries(tensors)));
   const { params, state, optimizerState, metrics, history, callbacks } = tree as unknown as SavedTree; // the same
   return {

@@ -11,6 +11,7 @@ import {
   type DeviceTensor,
   type DType,
   type HostTensor,
+  isFilled,
   isLeaf,
   printSpec,
   type Spec,
@@ -309,14 +310,19 @@ function acceptsLike(
 ): (input: unknown) => boolean {
   if (isLeaf(first)) {
     const [{ dtype, shape }] = leaves;
-    return (input) => isLeaf(input) && input.dtype === dtype && sameShape(input.shape, shape);
+    return (input) =>
+      isLeaf(input) && input.dtype === dtype && sameShape(input.shape, shape) && hasValues(input as Tensor);
   }
   const key = printStructure(structure), specs = leaves.map(printSpec);
   return (input) => {
     const given = flattenTree<Tensor>(input);
     return printStructure(given.structure) === key &&
-      given.leaves.every((leaf, index) => printSpec(leaf) === specs[index]);
+      given.leaves.every((leaf, index) => printSpec(leaf) === specs[index] && hasValues(leaf));
   };
+}
+
+function hasValues(leaf: Tensor): boolean {
+  return leaf.kind !== "host" || isFilled(leaf);
 }
 
 /** Whether an input has these specs, for some values of their open sizes. */

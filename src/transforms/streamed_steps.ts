@@ -135,7 +135,7 @@ function readerOf(
     if (name === "stopGradient" && first.kind === "before") return note(() => first);
     if (name === "scan" && mentions({ dim: (attributes as Attributes["scan"]).length }, time)) {
       const scan = attributes as Attributes["scan"];
-      if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => carried || broken || mixed);
+      if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => broken ?? (carried || mixed));
       return note(({ shape }, index): Kind =>
         index < scan.carries ? { kind: "soFar" } : {
           kind: "steps",
@@ -147,8 +147,8 @@ function readerOf(
         }
       );
     }
+    if (broken) return note(() => broken); // the first cause is the one to name
     if (carried) return note(() => carried);
-    if (broken) return note(() => broken);
     if (inputs.some(({ kind }) => kind === "soFar")) {
       const spreads = outputs.some(({ shape }) => shape.some((dim) => mentions({ dim }, time)));
       return note(() => spreads || inputs.some(({ kind }) => kind === "steps") ? mixed : { kind: "soFar" });

@@ -168,6 +168,9 @@ Deno.test("samples that do not fit are refused by their number", () => {
   assertThrows(() => bucketByLength([]), RangeError, "0 samples");
   assertThrows(() => bucketByLength([good, 3 as never]), TypeError, "sample 1");
   assertThrows(() => bucketByLength([good, { x: 3 as never, y: 0 }]), TypeError, "x of sample 1");
+  for (const y of [undefined, tensor(1), "1"]) {
+    assertThrows(() => bucketByLength([good, { x: [3], y: y as never }]), TypeError, "y of sample 1 is ");
+  }
   assertThrows(
     () => bucketByLength([{ x: [1, 2], y: [1] }], { targets: "steps" }),
     TypeError,

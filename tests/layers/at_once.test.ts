@@ -73,22 +73,38 @@ Deno.test("arrays have the tree of the tensors, and dtypes of their own; tokens 
   );
 });
 
-Deno.test("a step into arrays allocates nothing", async () => {
-  const layer = cf.gru({ units: 4, returnSequences: true });
-  const input = cf.spec([1, null, 4]);
-  using stream = cf.streaming(layer, cf.init(layer, cf.key(0), input), { input, device: "wasm" });
-  await stream.ready();
-  const x = Float32Array.of(1, 2, 3, 4), y = new Float32Array(4);
-  const growth = (steps: number) => {
-    const { heapUsed } = Deno.memoryUsage();
-    for (let i = 0; i < steps; i++) stream.step(x, y);
-    return Deno.memoryUsage().heapUsed - heapUsed;
-  };
-  growth(200_000); // until it is optimized
-  // Of a few rounds, as the engine's compiler and collector may be at work in one; an object takes 16 bytes at least.
-  const rounds = Array.from({ length: 15 }, () => Math.abs(growth(20_000))).sort((a, b) => a - b);
-  assert(rounds[7] < 20_000 * 4, `bytes by round: ${rounds}`);
-});
+/** The same cells by themselves, in a list, in a list in a list, and in a graph with a function. */
+const containers: Readonly<Record<string, () => cf.Layer>> = {
+  "a layer": () => cf.gru({ units: 4, returnSequences: true }),
+  "a model": () => cf.sequential([cf.gru({ units: 4, returnSequences: true }), cf.dense({ units: 4 })]),
+  "a model in a model": () =>
+    cf.sequential([cf.sequential([cf.gru({ units: 4, returnSequences: true })]), cf.dense({ units: 4 })]),
+  "a graph": () => {
+    const x = cf.input([null, 4]);
+    const scaled = cf.apply((x) => cf.mul(x, 2), x);
+    const h = cf.call(cf.gru({ units: 4, returnSequences: true }), scaled);
+    return cf.model({ inputs: x, outputs: cf.apply((h) => cf.tanh(h), h) });
+  },
+};
+
+for (const [name, make] of Object.entries(containers)) {
+  Deno.test(`a step into arrays allocates nothing: ${name}`, async () => {
+    const layer = make();
+    const input = cf.spec([1, null, 4]);
+    using stream = cf.streaming(layer, cf.init(layer, cf.key(0), input), { input, device: "wasm" });
+    await stream.ready();
+    const x = Float32Array.of(1, 2, 3, 4), y = new Float32Array(4);
+    const growth = (steps: number) => {
+      const { heapUsed } = Deno.memoryUsage();
+      for (let i = 0; i < steps; i++) stream.step(x, y);
+      return Deno.memoryUsage().heapUsed - heapUsed;
+    };
+    growth(200_000); // until it is optimized
+    // Of a few rounds, as the engine's compiler and collector may be at work in one; an object takes 16 bytes at least.
+    const rounds = Array.from({ length: 15 }, () => Math.abs(growth(20_000))).sort((a, b) => a - b);
+    assert(rounds[7] < 20_000 * 4, `bytes by round: ${rounds}`);
+  });
+}
 
 Deno.test("a step into arrays that cannot be made is refused by its reason", async () => {
   const layer = cf.gru({ units: 3, returnSequences: true });

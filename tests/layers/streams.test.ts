@@ -17,6 +17,25 @@ Deno.test("the reason names the layer or function that mixes steps", async () =>
   assertStringIncludes(message, "in centered of model inner, in inner of sequential outer");
 });
 
+Deno.test("the reason is what mixes steps first, not the recurrent layer behind it", () => {
+  const attention = (x: Tensor) => cf.matmul(cf.softmax(cf.matmul(x, x, { transposeRight: true })), x);
+  const backwards = (x: Tensor) => cf.reverse(x, 1);
+  const running = (x: Tensor) => cf.cumsum(x, { axis: 1 });
+  for (const mix of [attention, backwards, running]) {
+    const x = cf.input([null, 4]);
+    const behind = cf.call(cf.lstm({ units: 2, returnSequences: true }), cf.apply(mix, x));
+    const ahead = cf.call(cf.gru({ units: 4, returnSequences: true }), x);
+    const between = cf.call(cf.gru({ units: 2 }), cf.apply(mix, ahead));
+    for (const outputs of [behind, between]) {
+      const model = cf.model({ inputs: x, outputs });
+      const input = cf.spec([1, null, 4]);
+      const variables = cf.init(model, cf.key(0), input);
+      const { message } = assertThrows(() => cf.streaming(model, variables, { input }), TypeError);
+      assertStringIncludes(message, `in ${mix.name} of model)`);
+    }
+  }
+});
+
 Deno.test("layers that are made for a number of steps are refused; what is wrong anyway is said as it is", async () => {
   const flat = cf.sequential([
     cf.lstm({ units: 2, returnSequences: true }),

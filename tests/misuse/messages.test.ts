@@ -204,7 +204,7 @@ Deno.test("what may hold more than one thing is checked in all of them", async (
   await assertRejects(
     () => cf.predict(model, any({ params: 3, state: [] }), x),
     TypeError,
-    "the variables are",
+    "params of the variables is the number 3; expected",
   );
   assertThrows(
     () => cf.convolve(cf.ones([1, 4, 1]), cf.ones([2, 1, 1]), { strides: any([0.5]) }),

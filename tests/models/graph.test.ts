@@ -4,6 +4,7 @@ import {
   dense,
   dropout,
   embedding,
+  gru,
   lstm,
   masking,
   reshapeLayer,
@@ -25,6 +26,7 @@ import { add, mul, notEqual } from "../../src/operations/elementwise.ts";
 import { key, normal } from "../../src/operations/random.ts";
 import { concat, sliceAxis, sum } from "../../src/operations/structure.ts";
 import { zeros } from "../../src/operations/creation.ts";
+import { oneHot } from "../../src/operations/indexing.ts";
 import { host, type Spec, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { compile, grad } from "../../src/transforms/mod.ts";
 import { outputSpecs } from "../../src/program/functions.ts";
@@ -284,6 +286,26 @@ Deno.test("tokens are checked behind layers and functions that only rearrange th
   assertThrows(() => check(reshaped, [[0, 1, 3, 0]]), RangeError, "token 3 at [0, 1, 0]");
   check(sliced, [[0, 1, 3, 0]]); // that half is not looked up
   assertThrows(() => check(sliced, [[0, 3, 1, 0]]), RangeError, "token 3 at [0, 1]");
+  const halved = sequential([model({ inputs: ids, outputs: apply(firstHalf, ids) }), embed()]);
+  check(halved, [[0, 1, 3, 0]]);
+  assertThrows(() => check(halved, [[0, 3, 1, 0]]), RangeError, "token 3 at [0, 1]");
+});
+
+Deno.test("values are looked at only where a layer checks them", () => {
+  const x = input([null, 2]), ids = input([null], { dtype: "int32" });
+  const embedded = call(embedding({ inputDim: 3, outputDim: 2 }), ids);
+  const behind = call(gru({ units: 2 }), apply((x) => mul(x, 2), x));
+  const models = {
+    list: sequential([gru({ units: 2 })]),
+    nested: sequential([sequential([dense({ units: 2 })]), gru({ units: 2 })]),
+    graph: model({ inputs: x, outputs: behind }),
+    features: model({ inputs: x, outputs: apply((x) => mul(x, 2), x) }),
+    oneHot: model({ inputs: ids, outputs: call(gru({ units: 2 }), apply((ids) => oneHot(ids, 3), ids)) }),
+    tokens: sequential([embedding({ inputDim: 3, outputDim: 2 }), gru({ units: 2 })]),
+    both: model({ inputs: { x, ids }, outputs: [behind, embedded] }),
+  };
+  const looking = Object.entries(models).filter(([, { checkInput }]) => checkInput).map(([name]) => name);
+  assertEquals(looking, ["tokens", "both"]);
 });
 
 Deno.test("inputs may be named x and y, as data for fit is", () => {

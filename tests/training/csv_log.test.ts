@@ -66,6 +66,31 @@ testWithFile("csvLog: JSON lines, added to those of earlier runs", async (file) 
   );
 });
 
+testWithFile(
+  "csvLog: lines are added below the same columns only, and never to half a line",
+  async (file) => {
+    const log = () => csvLog({ file, append: true });
+    await train({ callbacks: [log()] });
+    await train({ callbacks: [log()] });
+    const text = Deno.readTextFileSync(file);
+    assertEquals(text.split("\n").map((line) => line.split(",").length), [3, 3, 3, 1]);
+    let steps = 0;
+    const count: Callback = { onBatchEnd: () => void steps++ };
+    for (const other of [{ metrics: [] }, { validation: { split: 0.5 } }]) {
+      await assertRejects(
+        () => train({ ...other, callbacks: [count, log()] }),
+        Error,
+        `Cannot write the log ${file}: its first line is "epoch,loss,mae", but that of this run is "epoch,loss`,
+      );
+    }
+    assertEquals([steps, Deno.readTextFileSync(file)], [0, text]);
+    Deno.writeTextFileSync(file, text.slice(0, -3)); // a process was killed while it wrote
+    await train({ callbacks: [log()] });
+    const [, whole, broken, added] = Deno.readTextFileSync(file).split("\n");
+    assertEquals([broken, added], [whole.slice(0, -2), whole]);
+  },
+);
+
 testWithFile("csvLog: a resumed run goes on behind the lines up to its checkpoint", async (file) => {
   let saved: Uint8Array | undefined;
   const saver: Callback = {
@@ -106,4 +131,10 @@ Deno.test("csvLog: a file that cannot be written, and odd options, are refused",
     'the format "cvs": it is unknown',
   );
   assertThrows(() => csvLog({} as { file: string }), TypeError, "file is undefined");
+  const append = "yes" as unknown as boolean;
+  assertThrows(
+    () => csvLog({ file: "a", append }),
+    TypeError,
+    'append is the text "yes", expected true or false',
+  );
 });

@@ -193,6 +193,24 @@ Deno.test("bad data is refused by name before anything runs", async () => {
   );
 });
 
+Deno.test("predict: an array of batches, which is one input, is refused with what to give instead", async () => {
+  const model = dense({ units: 3 });
+  const variables = denseVariables(2, 3);
+  const remedy = "an array is one input of 2 parts, for batches give x.values()";
+  for (
+    const x of [[zeros([4, 2]), zeros([4, 2])], [zeros([4, 2]), zeros([3, 2])], [
+      zeros([4, 2]),
+      zeros([4, 5]),
+    ]]
+  ) {
+    await assertRejects(() => predict(model, variables, x), TypeError, remedy);
+    const trainer = createTrainer(model, { device: "reference" });
+    await assertRejects(() => predictWith(trainer, variables, x), TypeError, remedy);
+  }
+  const parts = [zeros([4, 2]), zeros([3, 2])];
+  assertEquals((await predict(model, variables, parts.values())).shape, [7, 3]);
+});
+
 Deno.test("values that no trace sees are checked by the model", async () => {
   const picky = {
     ...lambda((x) => x),

@@ -32,7 +32,7 @@ import {
   tensor,
 } from "@cellfold/cellfold";
 import { loadCheckpoint } from "@cellfold/cellfold/safetensors";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { checkCallbacks } from "../../src/training/callbacks.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { valuesOf } from "./models.ts";
@@ -365,6 +365,55 @@ Deno.test("a callback of one's own keeps numbers, lists and tensors; it needs al
       message = String(error);
     }
     assert(/callbacks\[0\]\.(restore|state|type) is undefined/.test(message), message);
+  }
+});
+
+Deno.test("a callback's state that a file would not give back is refused before the first step", async () => {
+  const kinds: readonly (readonly [unknown, string])[] = [
+    [new Map([["a", 1]]), "an object of the class Map"],
+    [{ seen: new Set([1]) }, "an object of the class Set"],
+    [{ at: [new Date(0)] }, "an object of the class Date"],
+    [{ window: new Float32Array(3) }, "a Float32Array of 3"],
+    [Promise.resolve({}), "a Promise"],
+    [{ count: 5n }, "the bigint 5"],
+  ];
+  for (const [held, name] of kinds) {
+    let steps = 0;
+    const own: Callback = {
+      type: "own",
+      state: () => held as null, // as JavaScript would return it
+      restore: () => {},
+      onBatchEnd: () => void steps++,
+    };
+    await assertRejects(
+      () => train({ ...cases[2], callbacks: () => [own] }, { callbacks: [saver([])] }),
+      TypeError,
+      `Cannot save the state of a callback: it has ${name}`,
+    );
+    assertEquals(steps, 0);
+  }
+});
+
+Deno.test("a state of another version is refused, naming both, whether its checksum fits or not", async () => {
+  const saved: Saved[] = [];
+  await train(cases[2], { epochs: 1, callbacks: [saver(saved)] });
+  const { bytes } = saved[1];
+  const text = new TextDecoder().decode(bytes.subarray(0, 6000)); // the header, which is ASCII
+  const checksum = '{"checksum":"';
+  for (const before of ['"version":"1', '\\"version\\":1']) {
+    const resume = bytes.slice();
+    resume[text.indexOf(before) + before.length - 1] = "7".charCodeAt(0);
+    const refused = async (of: new (message: string) => Error, start: string) => {
+      const { message } = await assertRejects(() => train(cases[2], { resume }), of);
+      assertStringIncludes(message, start);
+      assert(/its format is cellfold.*, version 7, expected cellfold, version 1/.test(message), message);
+    };
+    await refused(SyntaxError, "its bytes do not match its checksum; its format is");
+    const place = text.indexOf(checksum) + checksum.length;
+    resume.fill("0".charCodeAt(0), place, place + 64);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", resume));
+    resume.set(new TextEncoder().encode(digest.toHex()), place);
+    await refused(RangeError, "Cannot resume training from the given bytes: its format is");
   }
 });
 

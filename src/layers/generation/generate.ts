@@ -66,8 +66,9 @@ const STEPS_BETWEEN_LOOKS = 64;
  * batch size for prompts of all lengths and all numbers of steps.
  *
  * Step i draws with `foldIn(key, i)`: of the logits, less their maximum and divided by `temperature`, those that
- * `topK` and then `topP` leave, by `categorical`. A loop of `stream.push(prompt)` and `stream.step(token)` that
- * does this gives the same tokens. If the model ends with a softmax, its logits are used.
+ * `topK` and then `topP` leave, by `categorical`. With `topK`, a place among `topK(logits, { k }).values` is
+ * drawn; what `topP` drops is -∞. A loop of `stream.push(prompt)` and `stream.step(token)` that does this gives
+ * the same tokens. If the model ends with a softmax, its logits are used.
  *
  * Per token and row, a vocabulary of n costs a few passes over n besides the model's step, `topP` without
  * `topK` another 40.
