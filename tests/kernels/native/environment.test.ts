@@ -19,6 +19,7 @@ interface Case {
 interface Outcome {
   readonly device?: string;
   readonly result?: readonly number[];
+  readonly hasSmallNumbers?: boolean;
   readonly error?: string;
   readonly warnings: string;
 }
@@ -68,8 +69,8 @@ async function filesOf(cache: string, ending: string): Promise<string[]> {
 }
 
 /** Writes a compiler that is a script. */
-async function fakeCompiler(cache: string, script: string): Promise<string> {
-  const path = `${cache}/compiler`;
+async function fakeCompiler(cache: string, script: string, name = "compiler"): Promise<string> {
+  const path = `${cache}/${name}`;
   await Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return path;
 }
@@ -113,6 +114,43 @@ test("a later process does not run the compiler, unless it is another file", asy
   const before = await runs();
   await Deno.utime(CC, new Date(), new Date(Date.now() - 60_000));
   assertEquals(await runs(), before + 1);
+});
+
+test("the compiler is called as CC says, with flags, or a file whose name has spaces", async (cache) => {
+  const log = `${cache}/log`;
+  const script = `echo "$1 $2" >> ${log}; shift 2; exec cc "$@"`;
+  const CC = `  ${await fakeCompiler(cache, script)}  -m64 \t-g `;
+  const command = CC.trim().split(" ")[0];
+  const permissions = ["--allow-ffi", "--allow-env", "--allow-read", "--allow-write"];
+  assertMatch(
+    (await outcomeOf(cache, { env: { CC }, permissions })).error ?? "",
+    /--allow-run=\S+\/compiler$/,
+  );
+  const { result } = await outcomeOf(cache, {
+    env: { CC },
+    permissions: [...permissions, `--allow-run=${command}`],
+  });
+  assertEquals([result, await Deno.readTextFile(log)], [RIGHT, "-m64 -g\n".repeat(3)]);
+  const spaced = await fakeCompiler(cache, `echo "${log}" >> ${log}; exec cc "$@"`, "a compiler -m64");
+  for (const CC of [spaced, `env ${command} -m64 -g`]) {
+    await Deno.remove(log);
+    assertEquals((await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC } })).result, RIGHT);
+    assertEquals((await Deno.readTextFile(log)).trim().split("\n").length, 3, CC);
+  }
+  const none = await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC: `${cache}/none -g` } });
+  assertMatch(none.error ?? "", /there is no C compiler \S+\/none;/);
+  const wrong = await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC: "cc -fnone" } });
+  assertStringIncludes(wrong.error ?? "", "the C compiler cc -fnone fails:");
+});
+
+test("flags of CC that let the compiler change floats do not act, also not on the process", async (cache) => {
+  for (const flags of ["-ffast-math", "-Ofast", "-funsafe-math-optimizations -ffinite-math-only"]) {
+    const { result, hasSmallNumbers, error } = await outcomeOf(cache, {
+      env: { CC: `cc ${flags}` },
+      permissions: ["--allow-all"],
+    });
+    assertEquals([result, hasSmallNumbers, error], [RIGHT, true, undefined], flags);
+  }
 });
 
 test("what is kept of another processor is refused", async (cache) => {
