@@ -10,7 +10,7 @@ const SYMBOLS = {
   cellfold_reserve: { parameters: ["f64"], result: "pointer" },
   cellfold_give_back: { parameters: ["pointer", "f64", "f64"], result: "void" },
   cellfold_machine_bytes: { parameters: [], result: "f64" },
-  cellfold_open: { parameters: ["pointer", "u32"], result: "f64" },
+  cellfold_open: { parameters: ["pointer", "f64", "u32"], result: "f64" },
   cellfold_load: { parameters: ["f64", "pointer", "f64"], result: "f64" },
   cellfold_unload: { parameters: ["f64"], result: "void" },
   cellfold_run: { parameters: ["f64", "u32"], result: "u32" },
@@ -107,7 +107,7 @@ export function openDevice({ symbols }: Runtime, threads: number): { memory: Nat
   for (const bytes of RESERVATIONS) {
     const pointer = symbols.cellfold_reserve(bytes);
     if (pointer === null) continue;
-    const device = symbols.cellfold_open(pointer, threads);
+    const device = symbols.cellfold_open(pointer, bytes, threads);
     if (device === 0) break;
     const memory = new NativeMemory({
       bufferOf: (size) => theHost().bufferOf(pointer, size),
