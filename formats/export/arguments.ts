@@ -19,11 +19,12 @@ export interface Arguments {
   readonly batch?: number;
   readonly weights?: COptions["weights"];
   readonly stream: boolean;
+  readonly allowNaN: boolean;
 }
 
 /** The options that take a value, and those that take none. */
 const VALUES = ["to", "output", "name", "input", "mask", "batch", "weights"] as const;
-const FLAGS = ["stream"] as const;
+const FLAGS = ["stream", "allow-nan"] as const;
 
 /**
  * Reads the arguments.
@@ -89,5 +90,6 @@ export function parseArguments(args: readonly string[]): Arguments {
     batch: batch === undefined ? undefined : Number(batch),
     weights: format,
     stream: given.has("stream"),
+    allowNaN: given.has("allow-nan"),
   };
 }

@@ -39,6 +39,7 @@ ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${abou
   --stream          steps through sequences and keeps the state (wasm, c)
   --batch N         the first size of the input, where it is open (wasm, c)
   --weights FORMAT  ${weightFormats.join(", ")}: how weights are stored; default: ${weightFormats[0]} (c)
+  --allow-nan       weights may be NaN (wasm, c)
   --help            says this`;
 }
 
@@ -94,6 +95,7 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
     ...(given.mask !== undefined && { mask: parseMasks(given.mask, specs) }),
     ...(target.options.includes("name") && { name }),
     ...(given.stream && { stream: true }),
+    ...(given.allowNaN && { allowNaN: true }),
     ...(given.batch !== undefined && { batch: given.batch }),
     ...(given.weights !== undefined && { weights: given.weights }),
   });
@@ -122,11 +124,14 @@ function targetOf(given: Arguments): Target {
     );
   }
   const target = targets[to];
-  const used = (["name", "mask", "stream", "batch", "weights"] as const).find((name) =>
+  const used = (["name", "mask", "stream", "batch", "weights", "allowNaN"] as const).find((name) =>
     given[name] !== undefined && given[name] !== false && !target.options.includes(name)
   );
   if (used === undefined) return target;
-  throw new RangeError(`Cannot export to ${to} with --${used}: that target has no such option; leave it out`);
+  const option = used === "allowNaN" ? "allow-nan" : used;
+  throw new RangeError(
+    `Cannot export to ${to} with --${option}: that target has no such option; leave it out`,
+  );
 }
 
 function inputOf(given: Arguments, { model, variables, input }: SourceModel) {

@@ -17,6 +17,7 @@ import {
   sequential,
   type Spec,
   spec,
+  tensor,
   type Tree,
 } from "@cellfold/cellfold";
 import { exportFile } from "@cellfold/cellfold/export";
@@ -199,6 +200,20 @@ Deno.test("export: masks, of the one input or of inputs by their names", async (
     new TextDecoder().decode(both.written.get("two.h")),
     "const int32_t *mask_source, const int32_t *mask_target,",
   );
+});
+
+Deno.test("export: weights that are NaN, if that is asked for", async () => {
+  const plain = dense({ units: 1 });
+  const file = saveCheckpoint({
+    model: plain,
+    variables: { params: { bias: tensor([NaN]), kernel: tensor([[1], [2]]) }, state: {} },
+  });
+  const args = ["plain.safetensors", "--to", "c", "--input", "batch,2"];
+  await assertRejects(() => run({ "plain.safetensors": file }, ...args), RangeError, "has NaN at 0");
+  const { written } = await run({ "plain.safetensors": file }, ...args, "--allow-nan");
+  assertEquals([...written.keys()], ["plain.c", "plain.h"]);
+  const onnx = ["plain.safetensors", "--to", "onnx", "--allow-nan"];
+  await assertRejects(() => run({ "plain.safetensors": file }, ...onnx), RangeError, "with --allow-nan");
 });
 
 Deno.test("export: what it cannot do is said, and nothing is written", async () => {
