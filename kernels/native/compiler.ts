@@ -47,7 +47,7 @@ export interface Compiled {
 }
 
 function unavailable(why: string, cause?: unknown): DeviceUnavailable {
-  return new DeviceUnavailable(`Cannot open the device native: ${why}`, { cause });
+  return new DeviceUnavailable("native", why, { cause });
 }
 
 async function runCompiler({ command, first }: CompilerCommand, args: readonly string[]) {

@@ -55,7 +55,8 @@ export async function identityKey({ command, first }: CompilerCommand): Promise<
 export async function keptIdentity(directory: string, key?: string): Promise<Identity | undefined> {
   try {
     const kept: Kept = JSON.parse(await textOf(identityPath(directory)));
-    return key === undefined || kept.key === key ? kept : undefined;
+    const isWhole = Array.isArray(kept.processor) && typeof kept.identity === "string";
+    return isWhole && (key === undefined || kept.key === key) ? kept : undefined;
   } catch {
     return undefined;
   }

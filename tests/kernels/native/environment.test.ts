@@ -194,7 +194,10 @@ test("says that a compiler makes nothing, or fails in silence", async (cache) =>
 test("a directory that others may write to is not used, also if there is code", async (cache) => {
   await outcomeOf(cache, {});
   await Deno.chmod(`${cache}/cellfold/native`, 0o770);
-  assertStringIncludes((await outcomeOf(cache, {})).error ?? "", "others may write to");
+  assertMatch(
+    (await outcomeOf(cache, {})).error ?? "",
+    /^RangeError: Cannot use the device native: others may/,
+  );
   assertEquals((await outcomeOf(cache, { device: "auto" })).device, "wasm");
 });
 
@@ -216,6 +219,21 @@ test("a cache that cannot be written is named", async (cache) => {
   const given = { permissions: ["--allow-all"], env: { XDG_CACHE_HOME: `${cache}/file` } };
   assertMatch((await outcomeOf(cache, given)).error ?? "", /file\/cellfold\/native cannot be written/);
   assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("what is kept of the compiler and is damaged is made anew, or the flag for that is named", async (cache) => {
+  await outcomeOf(cache, {});
+  const path = `${cache}/cellfold/native/compiler-cc.json`, kept = await Deno.readTextFile(path);
+  for (
+    const damaged of ["", "{", "{}", "null", "[]", JSON.stringify({ ...JSON.parse(kept), processor: 1 })]
+  ) {
+    await Deno.writeTextFile(path, damaged);
+    const permissions = PERMISSIONS.filter((flag) => flag !== "--allow-run=cc");
+    const { error } = await outcomeOf(cache, { permissions });
+    assertMatch(error ?? "", /native has no code; run Deno with --allow-run=cc$/);
+    assertEquals((await outcomeOf(cache, {})).result, RIGHT, damaged);
+    assertEquals(await Deno.readTextFile(path), kept);
+  }
 });
 
 test("a damaged file is made anew", async (cache) => {
@@ -271,6 +289,7 @@ async function refuses(cache: string, before: string, why: RegExp): Promise<void
   assertEquals([device, result], ["wasm", RIGHT]);
   assertEquals(warnings.trim().split("\n").length, 1, warnings);
   assertMatch(warnings, why);
+  assert(!warnings.includes("Cannot"), warnings);
 }
 
 onMounts("a full cache is named, or what the compiler says of it", async (cache) => {
