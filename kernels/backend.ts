@@ -46,6 +46,14 @@ export class DeviceOutOfMemory extends RangeError {
 export class DeviceUnavailable extends RangeError {
   /** The name of the class, as for every error about a value out of range. */
   override readonly name: string = "RangeError";
+
+  /**
+   * @param device The name of the device.
+   * @param why What is missing, which `auto` says too.
+   */
+  constructor(device: string, readonly why: string, options?: ErrorOptions) {
+    super(`Cannot open the device ${device}: ${why}`, options);
+  }
 }
 
 /** A tensor that a call can read: on the host, or in this backend's memory. */

@@ -133,7 +133,7 @@ export function devicesAmong(candidates: readonly Backend[], notes: readonly str
           if (!(error instanceof DeviceUnavailable) || left.backends.length === 1) throw error;
           left = {
             backends: left.backends.filter((other) => other !== backend),
-            notes: [...left.notes, unavailableNote(backend.name, error.message)],
+            notes: [...left.notes, unavailableNote(backend.name, error.why)],
           };
         }
       }

@@ -14,14 +14,17 @@ export interface Arguments {
   readonly output?: string;
   readonly name?: string;
   readonly input?: string;
+  /** The texts of masks, of which a model of several inputs has one for each of some. */
+  readonly mask?: readonly string[];
   readonly batch?: number;
   readonly weights?: COptions["weights"];
   readonly stream: boolean;
+  readonly allowNaN: boolean;
 }
 
 /** The options that take a value, and those that take none. */
-const VALUES = ["to", "output", "name", "input", "batch", "weights"] as const;
-const FLAGS = ["stream"] as const;
+const VALUES = ["to", "output", "name", "input", "mask", "batch", "weights"] as const;
+const FLAGS = ["stream", "allow-nan"] as const;
 
 /**
  * Reads the arguments.
@@ -31,6 +34,7 @@ const FLAGS = ["stream"] as const;
 export function parseArguments(args: readonly string[]): Arguments {
   const files: string[] = [];
   const given = new Map<string, string>();
+  const masks: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const argument = args[at];
     if (!argument.startsWith("--")) {
@@ -38,7 +42,7 @@ export function parseArguments(args: readonly string[]): Arguments {
       continue;
     }
     const [name, ...rest] = argument.slice(2).split("=");
-    if (given.has(name)) {
+    if (given.has(name) && name !== "mask") {
       throw new SyntaxError(`Cannot export: --${name} is given twice, expected once; leave one out`);
     }
     if (FLAGS.some((flag) => flag === name)) {
@@ -52,6 +56,7 @@ export function parseArguments(args: readonly string[]): Arguments {
         throw new SyntaxError(`Cannot export: --${name} has no value; give one behind it`);
       }
       given.set(name, value);
+      if (name === "mask") masks.push(value);
     } else {
       throw new SyntaxError(
         `Cannot export: the option ${quoted(argument)} is unknown; ${remedy(name, [...VALUES, ...FLAGS])}`,
@@ -81,8 +86,10 @@ export function parseArguments(args: readonly string[]): Arguments {
     output: given.get("output"),
     name: given.get("name"),
     input: given.get("input"),
+    mask: masks.length === 0 ? undefined : masks,
     batch: batch === undefined ? undefined : Number(batch),
     weights: format,
     stream: given.has("stream"),
+    allowNaN: given.has("allow-nan"),
   };
 }

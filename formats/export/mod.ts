@@ -10,7 +10,7 @@ import { quoted } from "../../src/quoted.ts";
 import { isLeaf } from "../../src/tensor/tensor.ts";
 import { mended, weightFormats } from "../standalone/options.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
-import { findInput, parseSpec } from "./inputs.ts";
+import { findInput, parseMasks, parseSpec } from "./inputs.ts";
 import { readerFor, type SourceModel, sources } from "./sources.ts";
 import { type Target, targets } from "./targets.ts";
 
@@ -34,10 +34,12 @@ ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${abou
 
   --output PATH     where to write; default: beside the file
   --input SPEC      the input, if the file does not say it: batch,time,28 or batch,time:int32
+  --mask SPEC       takes a mask too: batch,time; of one input of several: NAME=batch,time, once for each (wasm, c)
   --name NAME       an identifier for the model; default: made from the file's name
   --stream          steps through sequences and keeps the state (wasm, c)
   --batch N         the first size of the input, where it is open (wasm, c)
   --weights FORMAT  ${weightFormats.join(", ")}: how weights are stored; default: ${weightFormats[0]} (c)
+  --allow-nan       weights may be NaN (wasm, c)
   --help            says this`;
 }
 
@@ -87,10 +89,13 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
         `of that name; give --output ${quoted(`${name}${target.end}`)}, or another --name`,
     );
   }
+  const specs = inputOf(given, { model, variables, input });
   const files = await target.write(model, variables, {
-    input: inputOf(given, { model, variables, input }),
+    input: specs,
+    ...(given.mask !== undefined && { mask: parseMasks(given.mask, specs) }),
     ...(target.options.includes("name") && { name }),
     ...(given.stream && { stream: true }),
+    ...(given.allowNaN && { allowNaN: true }),
     ...(given.batch !== undefined && { batch: given.batch }),
     ...(given.weights !== undefined && { weights: given.weights }),
   });
@@ -119,11 +124,14 @@ function targetOf(given: Arguments): Target {
     );
   }
   const target = targets[to];
-  const used = (["name", "stream", "batch", "weights"] as const).find((name) =>
+  const used = (["name", "mask", "stream", "batch", "weights", "allowNaN"] as const).find((name) =>
     given[name] !== undefined && given[name] !== false && !target.options.includes(name)
   );
   if (used === undefined) return target;
-  throw new RangeError(`Cannot export to ${to} with --${used}: that target has no such option; leave it out`);
+  const option = used === "allowNaN" ? "allow-nan" : used;
+  throw new RangeError(
+    `Cannot export to ${to} with --${option}: that target has no such option; leave it out`,
+  );
 }
 
 function inputOf(given: Arguments, { model, variables, input }: SourceModel) {

@@ -19,7 +19,7 @@ export interface Target {
   /** The end of its main file, which `--output` may have. */
   readonly end: string;
   /** The options that act, beside `--output` and `--input`. */
-  readonly options: readonly ("name" | "stream" | "batch" | "weights")[];
+  readonly options: readonly ("name" | "mask" | "stream" | "batch" | "weights" | "allowNaN")[];
   /** Whether its files name each other, so that the name of the files must be that of the model. */
   readonly isNamed?: boolean;
   readonly write: (
@@ -34,7 +34,7 @@ export const targets: Readonly<Record<string, Target>> = {
   wasm: {
     about: "one WebAssembly file, with a loader in JavaScript and its types",
     end: ".wasm",
-    options: ["name", "stream", "batch"],
+    options: ["name", "mask", "stream", "batch", "allowNaN"],
     write: async (model, variables, options) => {
       const { toWasm } = await import("../standalone/to_wasm.ts");
       const { wasm, loader, types } = toWasm(model, variables, options);
@@ -48,7 +48,7 @@ export const targets: Readonly<Record<string, Target>> = {
     about: "a C source file and its header, for machines of any size",
     end: ".c",
     isNamed: true,
-    options: ["name", "stream", "batch", "weights"],
+    options: ["name", "mask", "stream", "batch", "weights", "allowNaN"],
     write: async (model, variables, options) => {
       const { toC } = await import("../standalone/to_c.ts");
       const { source, header } = toC(model, variables, options);

@@ -16,7 +16,8 @@ import {
   readSafetensors,
   type SafetensorsFile,
 } from "../../src/data/safetensors/decode.ts";
-import { encodeSafetensors, writeSafetensors } from "../../src/data/safetensors/encode.ts";
+import type { StoredFloats } from "../../src/data/safetensors/dtypes.ts";
+import { checkFloats, type Content, encodeContent, writeContent } from "../../src/data/safetensors/encode.ts";
 import type { Metadata } from "../../src/data/safetensors/header.ts";
 import {
   CHECKPOINT,
@@ -38,6 +39,15 @@ export interface Checkpoint {
   readonly metadata?: Metadata;
 }
 
+/** Options of {@linkcode saveCheckpoint} and {@linkcode writeCheckpoint}. */
+export interface SaveCheckpointOptions {
+  /**
+   * How the variables are written: `float32` (default), `float16` or `bfloat16`, as for `encodeSafetensors`. The state of
+   * the optimizer is always float32, as its numbers are too small for others.
+   */
+  readonly floats?: StoredFloats;
+}
+
 /** Options of {@linkcode loadCheckpoint}: the parts of the model that JSON cannot hold. */
 export type CheckpointOptions = FromJsonOptions;
 
@@ -56,7 +66,9 @@ const RESERVED = [...Object.keys(CHECKPOINT), "model", "structure"];
 const MODEL_LIMIT = 100_000;
 
 /** What is written: the tree of all tensors, and the metadata. */
-function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; readonly metadata: Metadata } {
+function contentOf(checkpoint: Checkpoint, options: SaveCheckpointOptions): Content {
+  checkOptions("the file of a checkpoint", options, ["floats"]);
+  const floats = checkFloats(options.floats);
   checkOptions("a checkpoint", checkpoint, ["model", "variables", "optimizerState", "metadata"]);
   checkLayer("write a checkpoint", checkpoint.model);
   checkVariables("write a checkpoint", checkpoint.variables);
@@ -70,6 +82,7 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
   const tree = { params, state, ...(optimizerState === undefined ? {} : { optimizerState }) };
   return {
     tree,
+    floatsOf: (name) => name.startsWith("optimizerState/") ? "float32" : floats,
     metadata: {
       ...metadata,
       ...CHECKPOINT,
@@ -86,7 +99,8 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
  * `optimizerState/…`.
  *
  * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is
- *   not on the host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
+ *   not on the host; RangeError for metadata under a name that checkpoints use, keys with slashes, or a number that
+ *   would be infinite in 16 bits.
  *
  * @example
  * ```ts
@@ -102,9 +116,11 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
  * assertEquals(await predict(loaded.model, loaded.variables, x), await predict(model, variables, x));
  * ```
  */
-export function saveCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
-  const { tree, metadata } = contentOf(checkpoint);
-  return encodeSafetensors(tree, { metadata });
+export function saveCheckpoint(
+  checkpoint: Checkpoint,
+  options: SaveCheckpointOptions = {},
+): Uint8Array<ArrayBuffer> {
+  return encodeContent(contentOf(checkpoint, options));
 }
 
 /**
@@ -123,9 +139,11 @@ export function saveCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> 
  * assertEquals(read, variables);
  * ```
  */
-export function writeCheckpoint(checkpoint: Checkpoint): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { tree, metadata } = contentOf(checkpoint);
-  return writeSafetensors(tree, { metadata });
+export function writeCheckpoint(
+  checkpoint: Checkpoint,
+  options: SaveCheckpointOptions = {},
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return writeContent(contentOf(checkpoint, options));
 }
 
 function modelOf(json: Json, options: FromJsonOptions): Layer {

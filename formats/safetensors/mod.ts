@@ -9,6 +9,7 @@ export {
   type SafetensorsOptions,
   writeSafetensors,
 } from "../../src/data/safetensors/encode.ts";
+export type { StoredFloats } from "../../src/data/safetensors/dtypes.ts";
 export {
   decodeSafetensors,
   type ReadOptions,
@@ -24,5 +25,6 @@ export {
   readCheckpoint,
   type ReadCheckpointOptions,
   saveCheckpoint,
+  type SaveCheckpointOptions,
   writeCheckpoint,
 } from "./checkpoint.ts";

@@ -7,97 +7,92 @@ import type { Signature } from "./signature.ts";
 /** What both loaders begin with. */
 const COMMON = `
 const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
-const count = (shape) => shape.reduce((product, size) => product * size, 1);
-const at = (tree, path) => path.reduce((part, key) => part?.[key], tree);
-const build = (places, values) => {
+const count = (shape) => shape.reduce((all, size) => all * size, 1);
+const build = (places, valueOf) => {
   const root = [];
-  places.forEach(({ path }, index) => {
+  places.forEach((place, index) => {
     let part = root, last = 0;
-    for (const key of path) {
-      part = part[last] ??= typeof key === "number" ? [] : {};
+    for (const key of place.path) {
+      part = part[last] ??= key.at ? {} : [];
       last = key;
     }
-    part[last] = values[index];
+    part[last] = valueOf(index, place);
   });
   return root[0];
+};
+const collect = (given, place, all = []) => {
+  if (typeof place === "number") all[place] = given;
+  else for (const key in given) {
+    if (key in place) collect(given[key], place[key], all);
+    else if (Object(given[key]) === given[key]) throw new TypeError(\`Cannot take \${key}: no such input\`);
+  }
+  return all;
 };
 const open = async (source, kind) => {
   const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
   const [text] = WebAssembly.Module.customSections(module, "cellfold");
-  const signature = text && JSON.parse(new TextDecoder().decode(text));
-  if (signature?.kind !== kind) throw new TypeError(\`Cannot load a model: this file has none to \${kind}\`);
-  return { signature, start: async () => (await WebAssembly.instantiate(module)).exports };
+  const signature = JSON.parse(new TextDecoder().decode(text) || "{}");
+  if (signature.kind !== kind) throw new TypeError(\`Cannot load a model: this file has none to \${kind}\`);
+  return { ...signature, start: async () => (await WebAssembly.instantiate(module)).exports };
 };
-const view = (exports, port, index, dtype, size) =>
-  new (dtype === "float32" ? Float32Array : Int32Array)(exports.memory.buffer, exports[port](index) >>> 0, size);
+const view = (wasm, port, index, dtype, size) =>
+  new (dtype === "float32" ? Float32Array : Int32Array)(wasm.memory.buffer, wasm[port](index) >>> 0, size);
 `;
 
 const PREDICT = `
-/** Takes the bytes of the file, or a compiled module. */
 export async function load(source) {
-  const { signature: { sizes, inputs, outputs }, start } = await open(source, "predict");
-  const exports = await start();
+  const { sizes, inputs, outputs, start } = await open(source, "predict");
+  const wasm = await start(), places = build(inputs, (index) => index);
   return (input, mask) => {
-    const known = Object.create(null);
-    const given = inputs.map(({ path, dtype, shape }) => {
-      const { data, shape: found = [] } = at({ input, mask }, path) ?? {};
-      const fits = data instanceof ARRAYS[dtype] && found.length === shape.length &&
-        found.every((size, axis) =>
-          size === (typeof shape[axis] === "number" ? shape[axis] : known[shape[axis]] ??= size) && Number.isInteger(size)
-        ) && data.length === count(found);
-      if (fits) return data;
-      throw new TypeError(
-        \`Cannot predict: \${path.join(".")} is \${
-          data ? \`\${data.constructor.name} of \${data.length}, shape [\${found}]\` : "no tensor"
-        }, expected { data: \${ARRAYS[dtype].name}, shape: [\${shape.join(", ")}] }\${
-          sizes.map((name) => name in known ? \`, \${name} = \${known[name]}\` : "").join("")
-        }\`,
-      );
+    const given = collect({ input, mask }, places), dims = Object.create(null);
+    inputs.forEach(({ path, dtype, shape }, index) => {
+      const { data, shape: found = [] } = given[index] ?? {};
+      const isFit = (size, axis) => size === (shape[axis] >= 0 ? shape[axis] : dims[shape[axis]] ??= size | 0);
+      const Type = ARRAYS[dtype], hasRank = found.length === shape.length;
+      if (hasRank && found.every(isFit) && data instanceof Type && data.length === count(found)) return;
+      const what = data ? \`\${data.constructor.name} of \${data.length}, shape [\${found}]\` : "no tensor";
+      throw new TypeError(\`Cannot predict: \${path.join(".")} is \${what}, expected { data: \${Type.name}, shape: [\${shape}] }, \${JSON.stringify(dims)}\`);
     });
-    if (!exports.prepare(...sizes.map((name) => known[name]))) {
-      throw new RangeError(
-        \`Cannot predict with \${JSON.stringify(known)}: expected sizes from 1 that memory can hold\`,
-      );
-    }
-    given.forEach((data, index) => view(exports, "input", index, inputs[index].dtype, data.length).set(data));
-    exports.run();
-    return build(outputs, outputs.map(({ dtype, shape }, index) => {
+    if (!wasm.prepare(...sizes.map((name) => dims[name])))
+      throw new RangeError(\`Cannot predict with \${JSON.stringify(dims)}: expected sizes from 1 that memory can hold\`);
+    given.forEach(({ data }, index) => view(wasm, "input", index, inputs[index].dtype, data.length).set(data));
+    wasm.run();
+    return build(outputs, (index, { dtype, shape }) => {
       const sizes = shape.map((size) =>
-        typeof size === "object"
-          ? size.reduce((sum, [factor, ...names]) => sum + factor * count(names.map((name) => known[name])), 0)
-          : known[size] ?? size
+        size.reduce?.((all, [factor, ...names]) => all + factor * count(names.map((name) => dims[name])), 0) ??
+          dims[size] ?? size
       );
-      const data = ARRAYS[dtype].from(view(exports, "output", index, dtype, count(sizes)));
-      return { dtype, shape: sizes, data };
-    }));
+      return { dtype, shape: sizes, data: ARRAYS[dtype].from(view(wasm, "output", index, dtype, count(sizes))) };
+    });
   };
 }
 `;
 
 const STREAM = `
-/** Takes the bytes of the file, or a compiled module; the stream is at its first step. */
 export async function load(source) {
-  const { signature: { inputs, outputs }, start } = await open(source, "stream");
+  const { inputs, outputs, start } = await open(source, "stream");
+  const places = build(inputs, (index) => index);
   const createStream = async () => {
-    const exports = await start();
+    const wasm = await start();
     return {
-      step(input) {
-        const given = inputs.map(({ path, dtype, shape }) => {
-          const data = at({ input }, path);
-          if (data instanceof ARRAYS[dtype] && data.length === count(shape)) return data;
+      step(input, mask) {
+        const arrays = collect({ input, mask }, places);
+        inputs.forEach(({ path, dtype, shape }, index) => {
+          const data = arrays[index];
+          if (data instanceof ARRAYS[dtype] && data.length === count(shape)) return;
           throw new TypeError(
             \`Cannot step: \${path.join(".")} is \${
               data?.length === undefined ? typeof data : \`\${data.constructor.name} of \${data.length}\`
             }, expected \${ARRAYS[dtype].name} of \${count(shape)} with shape [\${shape.join(", ")}]\`,
           );
         });
-        given.forEach((data, index) => view(exports, "input", index, inputs[index].dtype, data.length).set(data));
-        exports.step();
-        return build(outputs, outputs.map(({ dtype, shape }, index) =>
-          ARRAYS[dtype].from(view(exports, "output", index, dtype, count(shape)))
-        ));
+        arrays.forEach((data, index) => view(wasm, "input", index, inputs[index].dtype, data.length).set(data));
+        wasm.step();
+        return build(outputs, (index, { dtype, shape }) =>
+          ARRAYS[dtype].from(view(wasm, "output", index, dtype, count(shape)))
+        );
       },
-      reset: () => exports.reset(),
+      reset: () => wasm.reset(),
       createStream,
     };
   };
@@ -108,7 +103,7 @@ export async function load(source) {
 /** The loader for models of this kind, an ES module. */
 export function loaderFor({ kind }: Pick<Signature, "kind">): string {
   const text = COMMON + (kind === "stream" ? STREAM : PREDICT);
-  return "// Loads a model by Cellfold's toWasm.\n" + withTabs(text);
+  return "// Loads a model from Cellfold.\n" + withTabs(text);
 }
 
 /** Indented by tabs, which takes a sixth of the bytes less. */

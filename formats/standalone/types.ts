@@ -79,7 +79,7 @@ function predictText(parameters: string): string {
   return `
 /**
  * Loads the model from the bytes of its file, or from a compiled module. Throws a TypeError for a tensor that does
- * not fit, and a RangeError for sizes that memory cannot hold.
+ * not fit or that the model does not take, and a RangeError for sizes that memory cannot hold.
  */
 export function load(${SOURCE}): Promise<(${parameters}) => Output>;
 `;

@@ -41,7 +41,8 @@ export async function checkOwn(directory: string): Promise<void> {
   const mode = (await theHost().files.info(directory))?.mode ?? 0;
   if ((mode & 0o022) === 0) return;
   throw new DeviceUnavailable(
-    `Cannot use the device native: others may write to ${directory}, and could put code there; remove it, and ` +
+    "native",
+    `others may write to ${directory}, and could put code there; remove it, and ` +
       "it is made anew for you alone, or set XDG_CACHE_HOME to another directory",
   );
 }
@@ -49,7 +50,8 @@ export async function checkOwn(directory: string): Promise<void> {
 function unwritable(directory: string, cause: unknown): DeviceUnavailable {
   const why = cause instanceof Error ? cause.message : cause;
   return new DeviceUnavailable(
-    `Cannot open the device native: ${directory} cannot be written (${why}); set XDG_CACHE_HOME to a directory ` +
+    "native",
+    `${directory} cannot be written (${why}); set XDG_CACHE_HOME to a directory ` +
       `that can`,
     { cause },
   );

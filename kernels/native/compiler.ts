@@ -1,7 +1,14 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
 import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
-import { cacheDirectory, compilerCommand, mayCompile, missingPermissions, theHost } from "./host.ts";
+import {
+  cacheDirectory,
+  type CompilerCommand,
+  compilerCommand,
+  mayCompile,
+  missingPermissions,
+  theHost,
+} from "./host.ts";
 import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identity.ts";
 
 /**
@@ -10,6 +17,8 @@ import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identi
  */
 export const FLAGS = [
   ...["-std=c11", "-fPIC", "-shared", "-fvisibility=hidden"],
+  // Whatever `CC` says: linked with fast mathematics, a shared object would flush small numbers to zero everywhere.
+  ...["-fno-fast-math", "-fno-unsafe-math-optimizations"],
   ...["-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math"],
   ...["-Wall", "-Wextra", "-Wno-psabi"],
 ];
@@ -27,8 +36,7 @@ export const OPTIMIZE = {
 export const LIBRARIES = ["-lpthread", "-lm"];
 
 /** The compiler of this machine. */
-export interface Compiler extends Identity {
-  readonly command: string;
+export interface Compiler extends Identity, CompilerCommand {
   readonly directory: string;
 }
 
@@ -39,11 +47,11 @@ export interface Compiled {
 }
 
 function unavailable(why: string, cause?: unknown): DeviceUnavailable {
-  return new DeviceUnavailable(`Cannot open the device native: ${why}`, { cause });
+  return new DeviceUnavailable("native", why, { cause });
 }
 
-async function runCommand(command: string, args: readonly string[]) {
-  const done = await theHost().run(command, args).catch((cause) => {
+async function runCompiler({ command, first }: CompilerCommand, args: readonly string[]) {
+  const done = await theHost().run(command, [...first, ...args]).catch((cause) => {
     throw unavailable(`${command} cannot be run (${cause})`, cause);
   });
   if (done) return done;
@@ -53,10 +61,12 @@ async function runCommand(command: string, args: readonly string[]) {
 }
 
 /** The error for a compiler that fails, with the first lines of what it says. */
-function failed(command: string, text: string): DeviceUnavailable {
+function failed({ command, first }: CompilerCommand, text: string): DeviceUnavailable {
   const said = text.trim().split("\n").slice(0, 5).join("\n");
   return unavailable(
-    `the C compiler ${command} fails${said === "" ? ", and does not say why" : `:\n${said}`}`,
+    `the C compiler ${[command, ...first].join(" ")} fails${
+      said === "" ? ", and does not say why" : `:\n${said}`
+    }`,
   );
 }
 
@@ -71,14 +81,14 @@ export async function findCompiler(): Promise<Compiler> {
   const directory = cacheDirectory();
   if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
   await checkOwn(directory);
-  const command = compilerCommand();
-  const key = mayCompile() ? await identityKey(command) : undefined;
+  const called = compilerCommand(), { command } = called;
+  const key = mayCompile() ? await identityKey(called) : undefined;
   const kept = key === null ? undefined : await keptIdentity(directory, key);
-  if (kept) return { command, directory, ...kept };
+  if (kept) return { ...called, directory, ...kept };
   if (key === undefined) throw unavailable(`${directory} has no code; run Deno with --allow-run=${command}`);
   let said = "";
   for (const processor of [["-march=native"], ["-mcpu=native"], []]) {
-    const { success, stdout, stderr } = await runCommand(command, [
+    const { success, stdout, stderr } = await runCompiler(called, [
       ...processor,
       "-dM",
       "-E",
@@ -95,9 +105,9 @@ export async function findCompiler(): Promise<Compiler> {
     await prepare(directory);
     const found: Identity = { processor, identity, version };
     await keepIdentity(directory, { ...found, key });
-    return { command, directory, ...found };
+    return { ...called, directory, ...found };
   }
-  throw failed(command, said);
+  throw failed(called, said);
 }
 
 /** Compilations under way in this process. */
@@ -125,12 +135,12 @@ export async function compileC(
 
 /** What the files of a source are called, and the flags that it is compiled with. */
 async function filesFor(
-  { command, identity, processor }: Compiler,
+  { command, first, identity, processor }: Compiler,
   source: string,
   kind: keyof typeof OPTIMIZE,
 ) {
   const flags = [...OPTIMIZE[kind], ...FLAGS, ...processor];
-  return { flags, name: await nameFor(source, command, identity, ...flags) };
+  return { flags, name: await nameFor(source, command, ...first, identity, ...flags) };
 }
 
 /** Whether a source was compiled before. */
@@ -144,10 +154,11 @@ export async function isKept(
 }
 
 async function compileOnce(
-  { command, directory }: Compiler,
+  compiler: Compiler,
   source: string,
   { name, flags }: { readonly name: string; readonly flags: readonly string[] },
 ): Promise<Compiled> {
+  const { command, directory } = compiler;
   const files = { object: `${directory}/${name}.so`, source: `${directory}/${name}.c` };
   if (await isWhole(files.object)) return files;
   if (!mayCompile()) {
@@ -155,14 +166,14 @@ async function compileOnce(
   }
   await keepText(files.source, source);
   await keep(directory, files.object, async (to) => {
-    const { success, stderr } = await runCommand(command, [
+    const { success, stderr } = await runCompiler(compiler, [
       ...flags,
       files.source,
       "-o",
       to,
       ...LIBRARIES,
     ]);
-    if (!success || !await isThere(to)) throw failed(command, stderr);
+    if (!success || !await isThere(to)) throw failed(compiler, stderr);
   });
   return files;
 }

@@ -25,9 +25,22 @@ export function variable(name: string): string | undefined {
   return theHost().variable(name);
 }
 
-/** The command of the compiler. */
-export function compilerCommand(): string {
-  return variable("CC") || "cc";
+/** How the compiler is called. */
+export interface CompilerCommand {
+  readonly command: string;
+  /** What comes before all else, such as `-m64`, or `gcc` after `ccache`. */
+  readonly first: readonly string[];
+}
+
+/**
+ * The compiler that `CC` names: a file if there is one of that name, else a command, and behind spaces what it is called
+ * with first, as make and others have it.
+ */
+export function compilerCommand(): CompilerCommand {
+  const named = variable("CC")?.trim() || "cc";
+  const [command, ...first] = named.split(/\s+/);
+  const isFile = first.length > 0 && theHost().mayRead(named) && theHost().isThere(named);
+  return isFile ? { command: named, first: [] } : { command, first };
 }
 
 /** Whether a path does not depend on the working directory. */
@@ -45,19 +58,20 @@ export function cacheDirectory(): string | undefined {
 
 /** Whether the compiler may be run; what is kept can be used without. */
 export function mayCompile(): boolean {
-  return theHost().mayRun(compilerCommand());
+  return theHost().mayRun(compilerCommand().command);
 }
 
 /** Where it is kept what the compiler is. */
 export function identityPath(directory: string): string {
-  return `${directory}/compiler-${compilerCommand().replace(/\W/g, "_")}.json`;
+  const { command, first } = compilerCommand();
+  return `${directory}/compiler-${[command, ...first].join(" ").replace(/\W/g, "_")}.json`;
 }
 
 /** What is not permitted, as flags that permit it; undefined if nothing is missing. */
 export function missingPermissions(): string | undefined {
   const directory = cacheDirectory(), host = theHost();
   const flags = host.missingFlags({
-    command: compilerCommand(),
+    command: compilerCommand().command,
     directory,
     isKept: () => directory !== undefined && host.isThere(identityPath(directory)),
   });

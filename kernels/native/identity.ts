@@ -4,7 +4,7 @@
  * goes unnoticed; what an earlier one compiled is as right.
  */
 import { keepText } from "./cache.ts";
-import { identityPath, theHost, variable } from "./host.ts";
+import { type CompilerCommand, identityPath, theHost, variable } from "./host.ts";
 
 /** What a compiler says of itself. */
 export interface Identity {
@@ -42,20 +42,21 @@ async function fileOf(command: string): Promise<string | undefined> {
 }
 
 /** What an identity depends on; null if that cannot be found out without running the compiler. */
-export async function identityKey(command: string): Promise<string | null> {
+export async function identityKey({ command, first }: CompilerCommand): Promise<string | null> {
   const processors = "/proc/cpuinfo";
   if (theHost().system !== "linux" || !theHost().mayRead(processors)) return null;
   const file = await fileOf(command);
   const text = await textOf(processors).catch(() => "");
   const processor = text.split("\n\n")[0].match(PROCESSOR);
-  return file === undefined || processor === null ? null : `${file}\n${processor.join("\n")}`;
+  return file === undefined || processor === null ? null : [file, ...first, ...processor].join("\n");
 }
 
 /** The identity that is kept for a key, or whatever was kept last where none is given. */
 export async function keptIdentity(directory: string, key?: string): Promise<Identity | undefined> {
   try {
     const kept: Kept = JSON.parse(await textOf(identityPath(directory)));
-    return key === undefined || kept.key === key ? kept : undefined;
+    const isWhole = Array.isArray(kept.processor) && typeof kept.identity === "string";
+    return isWhole && (key === undefined || kept.key === key) ? kept : undefined;
   } catch {
     return undefined;
   }

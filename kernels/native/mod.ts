@@ -12,7 +12,7 @@
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
  */
-import type { Backend, DeviceEntry } from "../backend.ts";
+import { type Backend, type DeviceEntry, DeviceUnavailable } from "../backend.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
 import type { NativeDevice, NativeOptions } from "./device.ts";
@@ -42,7 +42,11 @@ async function findMissing(): Promise<string | undefined> {
     await beginRuntime();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message.replace("Cannot open the device native: ", "") : `${error}`;
+    return error instanceof DeviceUnavailable
+      ? error.why
+      : error instanceof Error
+      ? error.message
+      : `${error}`;
   }
 }
 

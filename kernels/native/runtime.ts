@@ -10,7 +10,7 @@ const SYMBOLS = {
   cellfold_reserve: { parameters: ["f64"], result: "pointer" },
   cellfold_give_back: { parameters: ["pointer", "f64", "f64"], result: "void" },
   cellfold_machine_bytes: { parameters: [], result: "f64" },
-  cellfold_open: { parameters: ["pointer", "u32"], result: "f64" },
+  cellfold_open: { parameters: ["pointer", "f64", "u32"], result: "f64" },
   cellfold_load: { parameters: ["f64", "pointer", "f64"], result: "f64" },
   cellfold_unload: { parameters: ["f64"], result: "void" },
   cellfold_run: { parameters: ["f64", "u32"], result: "u32" },
@@ -80,7 +80,8 @@ async function load(): Promise<Runtime> {
   const { symbols } = open(object, SYMBOLS);
   if (!symbols.cellfold_is_supported()) {
     throw new DeviceUnavailable(
-      `Cannot open the device native: ${object} was compiled for another processor; let ${compiler.command} ` +
+      "native",
+      `${object} was compiled for another processor; let ${compiler.command} ` +
         `run (in Deno by --allow-run=${compiler.command}), or set XDG_CACHE_HOME to a directory of this machine`,
     );
   }
@@ -93,9 +94,8 @@ function open<const S extends CSignatures>(path: string, symbols: S): CLibrary<S
     return theHost().open(path, symbols);
   } catch (cause) {
     throw new DeviceUnavailable(
-      `Cannot open the device native: ${path} cannot be loaded (${
-        cause instanceof Error ? cause.message : cause
-      }); ` +
+      "native",
+      `${path} cannot be loaded (${cause instanceof Error ? cause.message : cause}); ` +
         `set XDG_CACHE_HOME to a directory from which code may be loaded`,
       { cause },
     );
@@ -107,7 +107,7 @@ export function openDevice({ symbols }: Runtime, threads: number): { memory: Nat
   for (const bytes of RESERVATIONS) {
     const pointer = symbols.cellfold_reserve(bytes);
     if (pointer === null) continue;
-    const device = symbols.cellfold_open(pointer, threads);
+    const device = symbols.cellfold_open(pointer, bytes, threads);
     if (device === 0) break;
     const memory = new NativeMemory({
       bufferOf: (size) => theHost().bufferOf(pointer, size),
@@ -117,7 +117,7 @@ export function openDevice({ symbols }: Runtime, threads: number): { memory: Nat
     });
     return { memory, device };
   }
-  throw new DeviceUnavailable("Cannot open the device native: the system has no memory for it");
+  throw new DeviceUnavailable("native", "the system has no memory for it");
 }
 
 /** The code of a Program. */
@@ -137,7 +137,7 @@ export function loadProgram(
   const library = open(path, PROGRAM);
   const id = symbols.cellfold_load(device, library.symbols.cellfold_program(), table);
   if (id === 0) {
-    throw new DeviceUnavailable("Cannot load a Program on native: the system has no memory for it");
+    throw new DeviceUnavailable("native", "the system has no memory for a Program");
   }
   return {
     id,

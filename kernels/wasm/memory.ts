@@ -134,6 +134,6 @@ function ownMemory(sizes: Sizes): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory(sizes);
   } catch (cause) {
-    throw new DeviceUnavailable("Cannot open the device wasm: the engine gives no memory for it", { cause });
+    throw new DeviceUnavailable("wasm", "the engine gives no memory for it", { cause });
   }
 }

@@ -69,7 +69,7 @@ export class WebGpuDevice implements TensorMemory {
   ): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" })
       .catch(() => null);
-    if (!adapter) throw new DeviceUnavailable(`Cannot open the device ${name}: there is no WebGPU adapter`);
+    if (!adapter) throw new DeviceUnavailable(name, "there is no WebGPU adapter");
     const isHalf = precision === "f16";
     if (isHalf && !adapter.features.has("shader-f16")) {
       throw new RangeError(
@@ -84,12 +84,7 @@ export class WebGpuDevice implements TensorMemory {
       ],
       requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
     }).catch((cause: Error) => {
-      throw new DeviceUnavailable(
-        `Cannot open the device ${name}: its adapter gives none (${cause.message})`,
-        {
-          cause,
-        },
-      );
+      throw new DeviceUnavailable(name, `its adapter gives none (${cause.message})`, { cause });
     });
     const shape = shapeOf(device.limits, {
       isSoftware: isSoftwareAdapter(adapter),

@@ -125,7 +125,7 @@ Deno.test("a train step counts the gradients of its products too, in scans and c
 Deno.test("auto gives way where a device cannot be opened, and a named one says why", async () => {
   const broken = backend("webgpu", {
     hasGpu: () => Promise.resolve(true),
-    compile: () => Promise.reject(new DeviceUnavailable("its adapter gives none")),
+    compile: () => Promise.reject(new DeviceUnavailable("webgpu", "its adapter gives none")),
   });
   const works = backend("wasm");
   const program = await productOf(1024), inputs = [zeros(1024), zeros(1024)];

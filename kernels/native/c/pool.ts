@@ -2,7 +2,8 @@
  * The threads of a device in C. A call is a sequence of phases, each with a number of shares of work. The shares, and with
  * them the order of additions, are fixed; which thread computes a share is not: a thread claims its own first, and another's
  * once that has waited for a while, so that no call waits for a thread that the machine has no processor for. A phase ends
- * when all its shares are computed. Threads spin for a moment between phases and calls, then sleep.
+ * when all its shares are computed. Threads spin for a moment between phases and calls, then sleep. They end with the
+ * process, or with the thread that opened their device.
  */
 export const POOL = `#include <pthread.h>
 #if defined(__x86_64__) || defined(__i386__)
@@ -28,6 +29,8 @@ struct pool {
   uint32_t first_phase;
   int64_t active;
   int64_t threads, started;
+  pthread_t workers[MOST_THREADS];
+  int32_t has_ended;
   char *memory;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -109,6 +112,7 @@ static void *work(void *argument) {
       __atomic_sub_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
       pthread_mutex_unlock(&pool->mutex);
     }
+    if (__atomic_load_n(&pool->has_ended, __ATOMIC_SEQ_CST)) return NULL;
     /* An odd number is a call that may be entered. What belongs to it is copied, and counts if it is still the same
        call. A thread that is late for it finds nothing to claim, whatever the next call has written meanwhile. */
     __atomic_add_fetch(&pool->inside, 1, __ATOMIC_SEQ_CST);
@@ -122,24 +126,29 @@ static void *work(void *argument) {
       program->together(&c);
     __atomic_sub_fetch(&pool->inside, 1, __ATOMIC_SEQ_CST);
   }
-  return NULL;
 }
 
 /* Starts the threads that a device lacks; fewer if the system gives no more, as shares do not depend on it. */
 static void start_threads(struct pool *pool) {
   while (pool->started < pool->threads) {
     struct worker *const worker = malloc(sizeof *worker);
-    pthread_t thread;
     if (!worker) return;
     *worker = (struct worker){pool, pool->started};
-    if (pthread_create(&thread, NULL, work, worker) != 0) {
+    if (pthread_create(&pool->workers[pool->started], NULL, work, worker) != 0) {
       free(worker);
       pool->threads = pool->started;
       return;
     }
-    pthread_detach(thread);
     pool->started++;
   }
+}
+
+/* Ends the threads of a device between two calls. */
+static void end_threads(struct pool *pool) {
+  __atomic_store_n(&pool->has_ended, 1, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch(&pool->call, 2, __ATOMIC_SEQ_CST);
+  wake(pool);
+  for (int64_t thread = 1; thread < pool->started; thread++) pthread_join(pool->workers[thread], NULL);
 }
 
 /* Runs a Program on so many threads, the calling one included. */

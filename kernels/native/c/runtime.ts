@@ -30,12 +30,21 @@ const INTERFACE = `#include <dlfcn.h>
 #include <unistd.h>
 #define EXPORT __attribute__((visibility("default")))
 
+/* A device: its threads, its memory, its Programs, and the next device that its thread opened. */
+struct device {
+  struct pool pool;
+  double bytes;
+  struct loaded *programs;
+  struct device *next;
+};
+
 /* A Program on a device: where its table lies in the device's memory, and its shared object. */
 struct loaded {
-  struct pool *pool;
+  struct device *device;
   const struct program *program;
   uint64_t table;
   void *object;
+  struct loaded *next, **link;
 };
 
 static void *at(double address) { return (void *)(uintptr_t)address; }
@@ -49,6 +58,35 @@ static void *hold(const void *address) {
   Dl_info info;
   return dladdr(address, &info) ? dlopen(info.dli_fname, RTLD_NOW) : NULL;
 }
+
+/* Forgets a Program that no thread is in. */
+static void forget(struct loaded *loaded) {
+  *loaded->link = loaded->next;
+  if (loaded->next) loaded->next->link = loaded->link;
+  if (loaded->object) dlclose(loaded->object);
+  free(loaded);
+}
+
+/*
+ * The devices that a thread opened, whose code runs on it: they end with it, as nothing else ends those of a worker that is
+ * terminated. The main thread ends only with the process.
+ */
+static pthread_key_t opened;
+static pthread_once_t is_key_made = PTHREAD_ONCE_INIT;
+
+static void close_devices(void *first) {
+  for (struct device *device = first, *next; device; device = next) {
+    next = device->next;
+    end_threads(&device->pool);
+    while (device->programs) forget(device->programs);
+    munmap(device->pool.memory, (size_t)device->bytes);
+    pthread_cond_destroy(&device->pool.changed);
+    pthread_mutex_destroy(&device->pool.mutex);
+    free(device);
+  }
+}
+
+static void make_key(void) { pthread_key_create(&opened, close_devices); }
 
 /* Address space of this many bytes, which takes memory only where it is written; NULL if there is none. */
 EXPORT void *cellfold_reserve(double bytes) {
@@ -71,40 +109,46 @@ EXPORT void cellfold_give_back(void *memory, double from, double bytes) {
 /* Bytes of memory that the machine has. */
 EXPORT double cellfold_machine_bytes(void) { return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE); }
 
-/* A device over this memory; 0 if there is no more. */
-EXPORT double cellfold_open(void *memory, uint32_t threads) {
-  struct pool *pool = NULL;
-  if (posix_memalign((void **)&pool, 64, sizeof *pool) != 0) return 0;
+/* A device over this memory of so many bytes; 0 if there is no more. */
+EXPORT double cellfold_open(void *memory, double bytes, uint32_t threads) {
+  struct device *device = NULL;
+  if (posix_memalign((void **)&device, 64, sizeof *device) != 0) return 0;
   hold(&functions);
-  memset(pool, 0, sizeof *pool);
-  pool->memory = memory;
-  pool->threads = threads;
-  pool->started = 1;
-  pthread_mutex_init(&pool->mutex, NULL);
-  pthread_cond_init(&pool->changed, NULL);
-  return address_of(pool);
+  memset(device, 0, sizeof *device);
+  device->pool.memory = memory;
+  device->pool.threads = threads;
+  device->pool.started = 1;
+  device->bytes = bytes;
+  pthread_mutex_init(&device->pool.mutex, NULL);
+  pthread_cond_init(&device->pool.changed, NULL);
+  pthread_once(&is_key_made, make_key);
+  device->next = pthread_getspecific(opened);
+  pthread_setspecific(opened, device);
+  return address_of(device);
 }
 
 /* A Program for a device, with a table at an address of its memory; 0 if there is no memory for it. */
 EXPORT double cellfold_load(double device, const struct program *program, double table) {
   struct loaded *const loaded = malloc(sizeof *loaded);
   if (!loaded) return 0;
-  *loaded = (struct loaded){at(device), program, (uint64_t)table, hold(program)};
+  struct loaded **const link = &((struct device *)at(device))->programs;
+  *loaded = (struct loaded){at(device), program, (uint64_t)table, hold(program), *link, link};
+  if (*link) (*link)->link = &loaded->next;
+  *link = loaded;
   return address_of(loaded);
 }
 
 /* Forgets a Program, once no thread of its device is in it any more. */
 EXPORT void cellfold_unload(double program) {
   struct loaded *const loaded = at(program);
-  while (__atomic_load_n(&loaded->pool->inside, __ATOMIC_SEQ_CST) > 0) PAUSE();
-  if (loaded->object) dlclose(loaded->object);
-  free(loaded);
+  while (__atomic_load_n(&loaded->device->pool.inside, __ATOMIC_SEQ_CST) > 0) PAUSE();
+  forget(loaded);
 }
 
 /* Runs a Program; returns how many threads there are. */
 EXPORT uint32_t cellfold_run(double program, uint32_t active) {
   const struct loaded *const loaded = at(program);
-  struct pool *const pool = loaded->pool;
+  struct pool *const pool = &loaded->device->pool;
   run(pool, loaded->program, (const int32_t *)(pool->memory + loaded->table), active);
   return (uint32_t)pool->started;
 }
@@ -112,7 +156,7 @@ EXPORT uint32_t cellfold_run(double program, uint32_t active) {
 /* Packs an operand: addresses in the device's memory, strides in bytes. */
 EXPORT void cellfold_pack(double device, double source, double destination, double k, double n, double stride_k,
                           double stride_n) {
-  char *const memory = ((struct pool *)at(device))->memory;
+  char *const memory = ((struct device *)at(device))->pool.memory;
   pack((const float *)(memory + (uint64_t)source), (float *)(memory + (uint64_t)destination), (int64_t)k, (int64_t)n,
        (int64_t)stride_k / 4, (int64_t)stride_n / 4);
 }

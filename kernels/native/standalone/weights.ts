@@ -2,6 +2,7 @@
  * Weights as constant arrays of C: in float32, or in fewer bits where products and tables of rows read them, with a
  * scale for each channel if they are integers.
  */
+import { halfBits, LARGEST_HALF } from "../../../src/tensor/halves.ts";
 import type { HostTensor } from "../../../src/tensor/tensor.ts";
 import { float } from "../emit/math.ts";
 
@@ -68,9 +69,6 @@ function refuse(format: WeightFormat, value: number, expected: string): never {
   );
 }
 
-/** The largest number that 16 bits hold. */
-const LARGEST_HALF = 65504;
-
 /**
  * The definition of a matrix in 16 bits.
  *
@@ -83,22 +81,6 @@ export function halfArray(name: string, { data }: HostTensor): ConstantArray {
     }
   }
   return arrayOf(name, "uint16_t", [...data].map((value) => `${halfBits(value)}`), 2);
-}
-
-/** The bits of the nearest half float, of two equally near ones the even; Node 22 has no `Float16Array`. */
-export function halfBits(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
-  const float = Float32Array.of(value);
-  const [bits] = new Uint32Array(float.buffer);
-  const sign = bits >>> 31 << 15;
-  const size = Math.abs(float[0]);
-  if (size >= 65520) return sign | 0x7c00; // infinity
-  const exponent = Math.max((bits >>> 23 & 0xff) - 127, -14);
-  const units = size / 2 ** (exponent - 10); // below 1,024 for subnormal numbers only
-  const below = Math.floor(units);
-  const rest = units - below;
-  const up = rest > 0.5 || (rest === 0.5 && below % 2 === 1);
-  return sign | ((exponent + 14) * 1024 + below + (up ? 1 : 0)); // a carry goes into the exponent
 }
 
 /**

@@ -2,6 +2,8 @@
  * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is
  * every machine that runs Deno, Node or a browser.
  */
+import { quoted } from "../../quoted.ts";
+import { brainBits, halfBits, halfValue } from "../../tensor/halves.ts";
 import type { DType, HostTensor, Values } from "../../tensor/tensor.ts";
 
 /** An element type of a file. */
@@ -41,15 +43,9 @@ function booleans(bytes: Uint8Array): Uint8Array {
   throw new RangeError(`element ${wrong} is the byte ${bytes[wrong]}, which is no boolean, expected 0 or 1`);
 }
 
-/** IEEE 754 half precision; every value is a float32 too. */
+/** IEEE 754 half precision. */
 function halves(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, (half) => {
-    const sign = half >> 15 ? -1 : 1;
-    const exponent = (half >> 10) & 31;
-    const fraction = half & 1023;
-    if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-    return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-  });
+  return Float32Array.from(bits, halfValue);
 }
 
 /** The upper half of a float32. */
@@ -77,15 +73,53 @@ export const storedTypes: ReadonlyMap<string, StoredType> = new Map<string, Stor
   ["U64", { size: 8, dtype: "int32", read: ({ buffer }) => wholeNumbers(new BigUint64Array(buffer)) }],
 ]);
 
-/** The element type that a dtype is written as. */
-export const storedAs: Readonly<Record<DType, { readonly name: string; readonly size: number }>> = {
+/** How float32 is written: as it is, or as the nearest number of 16 bits. */
+export type StoredFloats = "float32" | "float16" | "bfloat16";
+
+/** The element type that tensors are written as. */
+export interface WrittenType {
+  readonly name: string;
+  /** Bytes per element. */
+  readonly size: number;
+  /** The bits of an element, where they are not those that it has. */
+  readonly bitsOf?: (value: number) => number;
+}
+
+/** The element types for float32. */
+export const writtenFloats: Readonly<Record<StoredFloats, WrittenType>> = {
   float32: { name: "F32", size: 4 },
+  float16: { name: "F16", size: 2, bitsOf: halfBits },
+  bfloat16: { name: "BF16", size: 2, bitsOf: brainBits },
+};
+
+/** The element type that each other dtype is written as. */
+const written: Readonly<Record<Exclude<DType, "float32">, WrittenType>> = {
   float64: { name: "F64", size: 8 },
   int32: { name: "I32", size: 4 },
   bool: { name: "BOOL", size: 1 },
 };
 
-/** The bytes of a tensor's values, not copied. */
-export function bytesOf({ data }: HostTensor): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+/** The element type that a dtype is written as. */
+export function writtenAs(dtype: DType, floats: StoredFloats): WrittenType {
+  return dtype === "float32" ? writtenFloats[floats] : written[dtype];
+}
+
+/**
+ * The bytes of a tensor's values; those of its own if its elements are written as they are.
+ *
+ * @throws RangeError for a number that would become infinite.
+ */
+export function bytesOf(name: string, { data }: HostTensor, { bitsOf, name: type }: WrittenType): Uint8Array {
+  if (!bitsOf) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const infinite = bitsOf(Infinity);
+  const bits = Uint16Array.from(data, (value: number) => {
+    const own = bitsOf(value);
+    if ((own & 0x7fff) !== infinite || !Number.isFinite(value)) return own;
+    throw new RangeError(
+      `Cannot write ${
+        quoted(name)
+      } as ${type}: it has ${value}, which would be infinite; write it as float32`,
+    );
+  });
+  return new Uint8Array(bits.buffer);
 }

@@ -2,27 +2,57 @@
 import type { HostTensor } from "../../tensor/tensor.ts";
 import { checkOptions } from "../../option_names.ts";
 import { quoted } from "../../quoted.ts";
-import { bytesOf } from "./dtypes.ts";
-import { layOut, type Metadata } from "./header.ts";
+import { unknownName } from "../../known_names.ts";
+import { bytesOf, type StoredFloats, writtenAs, writtenFloats } from "./dtypes.ts";
+import { layOut, type Metadata, type NamedLeaf } from "./header.ts";
 import { type Named, namedTensors } from "./names.ts";
 
 /** Options of {@linkcode encodeSafetensors} and {@linkcode writeSafetensors}. */
 export interface SafetensorsOptions {
   /** Text about the file, by key: its `__metadata__`. */
   readonly metadata?: Metadata;
+  /**
+   * How float32 tensors are written: `float32` (default); or in half the bytes as the nearest numbers of `float16`, with
+   * 11 significant bits up to 65,504, or of `bfloat16`, with 8 and the range of float32. They are read as float32.
+   */
+  readonly floats?: StoredFloats;
 }
+
+/** What is written, with how each float32 tensor is. */
+export interface Content {
+  readonly tree: unknown;
+  readonly metadata?: Metadata;
+  readonly floatsOf: (name: string) => StoredFloats;
+}
+
+/** A tensor to write. */
+type Leaf = Named & NamedLeaf;
 
 /** The size in bytes of the pieces. */
 const CHUNK = 1 << 20;
 
-function layOutTree(tree: unknown, options: SafetensorsOptions) {
-  checkOptions("a safetensors file", options, ["metadata"]);
-  const leaves = namedTensors(tree).map((named) => ({
-    ...named,
-    dtype: named.tensor.dtype,
-    shape: named.tensor.shape,
-  }));
-  return layOut(leaves, options.metadata ?? {});
+function contentOf(tree: unknown, options: SafetensorsOptions): Content {
+  checkOptions("a safetensors file", options, ["metadata", "floats"]);
+  const { metadata, floats } = options;
+  return { tree, metadata, floatsOf: () => checkFloats(floats) };
+}
+
+/**
+ * How floats are written.
+ *
+ * @throws TypeError or RangeError for what is not known.
+ */
+export function checkFloats(floats: StoredFloats = "float32"): StoredFloats {
+  if (Object.hasOwn(writtenFloats, floats)) return floats;
+  throw unknownName("format of floats", floats, Object.keys(writtenFloats));
+}
+
+function layOutTree({ tree, metadata = {}, floatsOf }: Content) {
+  const leaves = namedTensors(tree).map(({ name, tensor }): Leaf => {
+    const { dtype, shape } = tensor;
+    return { name, tensor, shape, type: writtenAs(dtype, floatsOf(name)) };
+  });
+  return layOut(leaves, metadata);
 }
 
 function onHost({ name, tensor }: Named): HostTensor {
@@ -38,12 +68,14 @@ function onHost({ name, tensor }: Named): HostTensor {
  * A tree of tensors as the bytes of a safetensors file. The tensors are named by their paths,
  * `params/0/kernel`.
  *
- * float32, float64, int32 and bool are written as F32, F64, I32 and BOOL. The same tree gives the same bytes.
+ * float32, float64, int32 and bool are written as F32 (or F16 or BF16, as `floats` says), F64, I32 and BOOL. The same
+ * tree gives the same bytes.
  *
  * @param tree Tensors on the host in arrays and objects, such as variables; empty arrays and objects are not
  * stored.
  * @throws TypeError for a tensor on a device, or metadata that is not text; RangeError for two leaves with
- *   the same name (keys with slashes), or so many tensors that readers would refuse the header (100 MB).
+ *   the same name (keys with slashes), so many tensors that readers would refuse the header (100 MB), or a number that
+ *   would be infinite in 16 bits.
  *
  * @example
  * ```ts
@@ -60,26 +92,32 @@ export function encodeSafetensors(
   tree: unknown,
   options: SafetensorsOptions = {},
 ): Uint8Array<ArrayBuffer> {
-  const { header, leaves, fileLength } = layOutTree(tree, options);
+  return encodeContent(contentOf(tree, options));
+}
+
+/** What is said in full, as a file. */
+export function encodeContent(content: Content): Uint8Array<ArrayBuffer> {
+  const { header, leaves, fileLength } = layOutTree(content);
   const tensors = leaves.map(onHost);
   const file = new Uint8Array(fileLength);
   file.set(header);
   let offset = header.length;
-  for (const tensor of tensors) {
-    file.set(bytesOf(tensor), offset);
-    offset += bytesOf(tensor).length;
-  }
+  leaves.forEach(({ name, type }, index) => {
+    const bytes = bytesOf(name, tensors[index], type);
+    file.set(bytes, offset);
+    offset += bytes.length;
+  });
   return file;
 }
 
 /** The pieces of a file, with one tensor on the host at a time. */
 async function* pieces(
   header: Uint8Array<ArrayBuffer>,
-  leaves: readonly Named[],
+  leaves: readonly Leaf[],
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   yield header;
-  for (const { tensor } of leaves) {
-    const bytes = bytesOf(tensor.kind === "host" ? tensor : await tensor.read());
+  for (const { name, tensor, type } of leaves) {
+    const bytes = bytesOf(name, tensor.kind === "host" ? tensor : await tensor.read(), type);
     for (let offset = 0; offset < bytes.length; offset += CHUNK) {
       yield bytes.slice(offset, offset + CHUNK); // a copy: readers of a stream may transfer what they get
     }
@@ -92,7 +130,8 @@ async function* pieces(
  *
  * @param tree Tensors on the host or a device; they must not change until the stream has been read.
  * @returns A stream to pipe into a file or a request.
- * @throws As {@linkcode encodeSafetensors}, immediately, but accepts tensors on a device.
+ * @throws As {@linkcode encodeSafetensors}, immediately, but accepts tensors on a device; for a number that would be
+ *   infinite, the stream fails.
  *
  * @example
  * ```ts
@@ -107,7 +146,12 @@ export function writeSafetensors(
   tree: unknown,
   options: SafetensorsOptions = {},
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { header, leaves } = layOutTree(tree, options);
+  return writeContent(contentOf(tree, options));
+}
+
+/** What is said in full, in pieces. */
+export function writeContent(content: Content): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const { header, leaves } = layOutTree(content);
   const source = pieces(header, leaves);
   return new ReadableStream({
     async pull(controller) {

@@ -5,7 +5,7 @@
  */
 import type { Spec } from "../../tensor/tensor.ts";
 import { quoted } from "../../quoted.ts";
-import { storedAs, storedTypes } from "./dtypes.ts";
+import { storedTypes, type WrittenType } from "./dtypes.ts";
 
 /** The largest header in bytes, as in the reference implementation. */
 export const HEADER_LIMIT = 100_000_000;
@@ -213,10 +213,11 @@ export interface Layout<Leaf> {
   readonly fileLength: number;
 }
 
-/** A tensor with its name and a shape of numbers. */
-export interface NamedLeaf extends Spec {
+/** A tensor with its name, a shape of numbers and what it is written as. */
+export interface NamedLeaf {
   readonly name: string;
   readonly shape: readonly number[];
+  readonly type: WrittenType;
 }
 
 /**
@@ -232,13 +233,13 @@ export function layOut<Leaf extends NamedLeaf>(leaves: readonly Leaf[], metadata
       );
     }
   }
-  const sizeOf = ({ dtype }: Leaf) => storedAs[dtype].size;
+  const sizeOf = ({ type }: Leaf) => type.size;
   const ordered = [...leaves].sort((a, b) => sizeOf(b) - sizeOf(a) || (a.name < b.name ? -1 : 1));
   let end = 0;
   const described = ordered.map((leaf): [string, unknown] => {
     const begin = end;
     end += leaf.shape.reduce((size, dim) => size * dim, sizeOf(leaf));
-    return [leaf.name, { dtype: storedAs[leaf.dtype].name, shape: leaf.shape, data_offsets: [begin, end] }];
+    return [leaf.name, { dtype: leaf.type.name, shape: leaf.shape, data_offsets: [begin, end] }];
   });
   const about: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([...about, ...described])));

@@ -17,6 +17,7 @@ import {
   sequential,
   type Spec,
   spec,
+  tensor,
   type Tree,
 } from "@cellfold/cellfold";
 import { exportFile } from "@cellfold/cellfold/export";
@@ -27,7 +28,9 @@ import { toTfjs } from "@cellfold/cellfold/tfjs";
 import { toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { missingPermissions, testInFolder } from "../../platforms/support/requirements.ts";
 import { legacyFile } from "../keras/legacy_file.ts";
-import { assertSame, DEVICE, inputOf, moduleOf } from "../standalone/support.ts";
+import { maskedModels, maskOf, predictionOf } from "../standalone/masked_models.ts";
+import type { Exported } from "../standalone/models.ts";
+import { assertSame, DEVICE, inputOf, moduleOf, variablesOf } from "../standalone/support.ts";
 
 /** Runs the command over files in memory. */
 async function run(files: Readonly<Record<string, Uint8Array>>, ...args: string[]) {
@@ -172,11 +175,53 @@ Deno.test("export: a whole-model HDF5 file and a model of TensorFlow.js with its
   assertEquals([...onnx.keys()], ["web/model.onnx"]);
 });
 
+Deno.test("export: masks, of the one input or of inputs by their names", async () => {
+  const one = maskedModels["a mask of lstm"], two = maskedModels["a mask of one of two sequences"];
+  const files = {
+    "one.safetensors": saveCheckpoint({ model: one.model, variables: variablesOf(one) }),
+    "two.safetensors": saveCheckpoint({ model: two.model, variables: variablesOf(two) }),
+  };
+  const cases: readonly (readonly [args: string, exported: Exported, sizes: Record<string, number>])[] = [
+    ["one.safetensors --to wasm --mask batch,time", one, { batch: 5, time: 4 }],
+    ["one.safetensors --to wasm --mask=batch,time:bool --input batch,time,3", one, { batch: 5, time: 4 }],
+    ["two.safetensors --to wasm --mask source=batch,time", two, { batch: 5, source: 4, target: 4 }],
+  ];
+  for (const [args, exported, sizes] of cases) {
+    const { written } = await run(files, ...args.split(" "));
+    const [wasm, loader] = [...written.values()];
+    const { load } = await moduleOf<(x: unknown, mask: unknown) => unknown>(new TextDecoder().decode(loader));
+    const x = inputOf(exported, sizes, 1), mask = maskOf(exported, sizes, 1);
+    const expected = await predictionOf(exported, variablesOf(exported), x, mask);
+    assertSame((await load(wasm))(x, mask), expected, args);
+  }
+  const all = ["--mask", "source=batch,time", "--mask", "target=batch,time"];
+  const both = await run(files, "two.safetensors", "--to", "c", ...all);
+  assertStringIncludes(
+    new TextDecoder().decode(both.written.get("two.h")),
+    "const int32_t *mask_source, const int32_t *mask_target,",
+  );
+});
+
+Deno.test("export: weights that are NaN, if that is asked for", async () => {
+  const plain = dense({ units: 1 });
+  const file = saveCheckpoint({
+    model: plain,
+    variables: { params: { bias: tensor([NaN]), kernel: tensor([[1], [2]]) }, state: {} },
+  });
+  const args = ["plain.safetensors", "--to", "c", "--input", "batch,2"];
+  await assertRejects(() => run({ "plain.safetensors": file }, ...args), RangeError, "has NaN at 0");
+  const { written } = await run({ "plain.safetensors": file }, ...args, "--allow-nan");
+  assertEquals([...written.keys()], ["plain.c", "plain.h"]);
+  const onnx = ["plain.safetensors", "--to", "onnx", "--allow-nan"];
+  await assertRejects(() => run({ "plain.safetensors": file }, ...onnx), RangeError, "with --allow-nan");
+});
+
 Deno.test("export: what it cannot do is said, and nothing is written", async () => {
-  const plain = sequential([dense({ units: 2 })]);
+  const plain = sequential([dense({ units: 2 })]), pair = maskedModels["a mask of one of two sequences"];
   const files = {
     "reader.safetensors": checkpoint,
     "weights.safetensors": encodeSafetensors(variables),
+    "pair.safetensors": saveCheckpoint({ model: pair.model, variables: variablesOf(pair) }),
     "plain.safetensors": saveCheckpoint({ model: plain, variables: init(plain, key(0), spec([null, 3])) }),
     "two.onnx": toOnnx(reader, variables, { input: tokens }),
     "model.h5": checkpoint,
@@ -203,6 +248,20 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["reader.safetensors --to wasm --input batch,-1", '--input is "batch,-1"'],
     ["reader.safetensors --to wasm --input batch,time:int64", "int32"],
     ["reader.safetensors --to wasm --input batch,time,3", "Cannot use embedding"],
+    ["reader.safetensors --to onnx --mask batch,time", "Cannot export to onnx with --mask"],
+    ["reader.safetensors --to wasm --mask", "--mask has no value"],
+    ["reader.safetensors --to wasm --mask batch,-1", '--mask is "batch,-1", expected sizes'],
+    ["reader.safetensors --to wasm --mask batch,time:float32", "expected bool with the first axes of int32"],
+    ["reader.safetensors --to wasm --mask batch,words", "mask is bool[batch, words], expected bool"],
+    ["reader.safetensors --to wasm --mask batch,time --stream", "leave out mask or stream"],
+    ["reader.safetensors --to wasm --mask batch,time --mask batch,time", "give it as in --mask batch,time"],
+    ["reader.safetensors --to wasm --mask x=batch,time", "expected one; give it as in --mask batch,time"],
+    ["pair.safetensors --to wasm --mask sauce=batch,time", "or --mask source=batch,time or --mask target"],
+    ["pair.safetensors --to wasm --mask source=", '--mask is "", expected sizes'],
+    [
+      "pair.safetensors --to wasm --mask source=batch,time --mask source=batch,time",
+      "one for all inputs, or one for each of some",
+    ],
     ["plain.safetensors --to wasm", "float32[batch, time, 3] or float32[batch, 3]"],
     ["weights.safetensors --to wasm", "checkpoint"],
     ["two.onnx --to onnx", "it is the file that is read"],
@@ -238,6 +297,7 @@ Deno.test("export: --help says the targets, formats and options", async () => {
       ".keras",
       "--stream",
       "--input",
+      "--mask",
       "--output",
       "--name",
       "--batch",

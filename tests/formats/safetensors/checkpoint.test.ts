@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   add,
   apply,
@@ -9,11 +9,13 @@ import {
   dropout,
   fit,
   gru,
+  type HostTensor,
   init,
   input,
   key,
   type Layer,
   lstm,
+  mapTree,
   model,
   normal,
   predict,
@@ -23,6 +25,7 @@ import {
   spec,
   tanh,
   type Tensor,
+  tensor,
   type Variables,
   zeros,
 } from "@cellfold/cellfold";
@@ -63,6 +66,28 @@ Deno.test("a checkpoint gives back the model, its variables with empty places, a
     await new Response(writeCheckpoint({ model: layer, variables, metadata: { epoch: "7" } })).arrayBuffer(),
   );
   assertEquals(same, bytes);
+});
+
+Deno.test("a checkpoint has its variables in 16 bits if that is asked for, and its optimizer's state in 32", async () => {
+  const layer = classifier();
+  const variables = init(layer, key(0), spec([null, null, 3]));
+  const optimizerState = { step: tensor(3, { dtype: "int32" }), moments: [tensor([1e-9, 1 / 3])] };
+  const checkpoint = { model: layer, variables, optimizerState };
+  const bytes = saveCheckpoint(checkpoint, { floats: "float16" });
+  assert(bytes.length < saveCheckpoint(checkpoint).length - 500);
+  const loaded = loadCheckpoint(bytes);
+  const rounded = mapTree(
+    { ...variables },
+    (leaf: HostTensor) => ({ ...leaf, data: Float32Array.from(leaf.data, Math.f16round) }),
+  );
+  assertEquals<unknown>([loaded.variables, loaded.optimizerState], [rounded, optimizerState]);
+  const streamed = await new Response(writeCheckpoint(checkpoint, { floats: "float16" })).arrayBuffer();
+  assertEquals(new Uint8Array(streamed), bytes);
+  assertThrows(
+    () => saveCheckpoint(checkpoint, { floats: "half" as "float16" }),
+    RangeError,
+    'floats "half"',
+  );
 });
 
 Deno.test({

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   compile,
@@ -42,6 +42,56 @@ Deno.test("a tree is written under its paths and read back, value for value", ()
     "wide",
   ]);
   assertEquals(restoreTree(tree, tensors), tree);
+});
+
+Deno.test("floats are written in 16 bits if that is asked for, at once and in pieces, and read as the nearest", async () => {
+  const values = [1, -1 / 3, 2 ** -30, -0, Infinity, NaN];
+  const given = { x: tensor(values), count: tensor([3], { dtype: "int32" }), flag: tensor([true]) };
+  const brain = new Float32Array(Uint32Array.of(0xbeab << 16).buffer)[0]; // -1/3 to 8 bits
+  for (
+    const [floats, type, read] of [
+      ["float32", "F32", [...Float32Array.from(values)]],
+      ["float16", "F16", values.map((value) => Math.f16round(value))],
+      ["bfloat16", "BF16", [1, brain, 2 ** -30, -0, Infinity, NaN]],
+    ] as const
+  ) {
+    const bytes = encodeSafetensors(given, { floats });
+    assertStringIncludes(new TextDecoder().decode(bytes), `"x":{"dtype":"${type}","shape":[6]`);
+    const { tensors } = decodeSafetensors(bytes);
+    assertEquals([tensors.x.dtype, ...tensors.x.data], ["float32", ...read]);
+    assertEquals([tensors.count, tensors.flag], [given.count, given.flag]);
+    const pieces = new Uint8Array(await new Response(writeSafetensors(given, { floats })).arrayBuffer());
+    assertEquals(pieces, bytes);
+  }
+  const large = { layers: [{ kernel: tensor([1, -65520]) }] };
+  assertThrows(
+    () => encodeSafetensors(large, { floats: "float16" }),
+    RangeError,
+    'Cannot write "layers/0/kernel" as F16: it has -65520, which would be infinite',
+  );
+  await assertRejects(
+    () => new Response(writeSafetensors(large, { floats: "float16" })).arrayBuffer(),
+    RangeError,
+  );
+  assertEquals(
+    decodeSafetensors(encodeSafetensors({ x: tensor([65519]) }, { floats: "float16" })).tensors.x.data[0],
+    65504,
+  );
+  assertThrows(
+    () => encodeSafetensors({ x: tensor([3.4e38]) }, { floats: "bfloat16" }),
+    RangeError,
+    "as BF16",
+  );
+  const wide = decodeSafetensors(
+    encodeSafetensors({ x: tensor([1 / 3], { dtype: "float64" }) }, { floats: "float16" }),
+  );
+  assertEquals(wide.tensors.x.data[0], 1 / 3, "float64 stays");
+  assertThrows(
+    () => encodeSafetensors(given, { floats: "float8" as "float16" }),
+    RangeError,
+    'format of floats "float8"',
+  );
+  assertThrows(() => writeSafetensors(given, { floats: 16 as never }), TypeError, "expected one of float32");
 });
 
 Deno.test("the bytes are those that the format describes", () => {

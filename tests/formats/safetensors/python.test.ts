@@ -42,6 +42,25 @@ print(json.dumps([metadata, {name: [str(t.dtype), list(t.shape)] for name, t in 
   assertEquals(restoreTree(tree, back.tensors), tree);
 });
 
+testWithPython(
+  "PyTorch reads floats in 16 bits, and would round as is done here",
+  "safetensors and torch",
+  async (folder) => {
+    const x = tensor([1, -2.5, 65504, 2 ** -24, Infinity, 1 / 3, 0.1, 1e-7]);
+    for (const floats of ["float16", "bfloat16"] as const) {
+      await Deno.writeFile(folder.path(`${floats}.safetensors`), encodeSafetensors({ x }, { floats }));
+    }
+    const printed = await folder.run(`
+import torch
+from safetensors.torch import load_file
+x = torch.tensor([1.0, -2.5, 65504.0, 2.0**-24, float("inf"), 1/3, 0.1, 1e-7])
+half, brain = (load_file(f"{name}.safetensors")["x"] for name in ("float16", "bfloat16"))
+print(half.dtype, brain.dtype, torch.equal(half, x.half()), torch.equal(brain, x.bfloat16()))
+`);
+    assertEquals(printed.trim(), "torch.float16 torch.bfloat16 True True");
+  },
+);
+
 testWithPython("element types of PyTorch are read", "safetensors and torch", async (folder) => {
   await folder.run(`
 import torch

@@ -36,7 +36,8 @@ import {
 } from "@cellfold/cellfold";
 import { multiplyDims } from "@cellfold/cellfold/internal";
 import { type StandaloneOptions, toC, toWasm } from "@cellfold/cellfold/standalone";
-import { DEVICE, type LoadedStream, moduleOf } from "./support.ts";
+import { maskedModels } from "./masked_models.ts";
+import { DEVICE, type LoadedStream, moduleOf, variablesOf } from "./support.ts";
 
 const input = spec([null, null, 3]);
 const model = sequential([lstm({ units: 4, returnSequences: true }), dense({ units: 2 })]);
@@ -267,7 +268,7 @@ async function loaded() {
   const stepping = toWasm(model, variables, { input, stream: true, batch: 2 });
   const whole = toWasm(model, variables, { input });
   const { load: loadStream } = await moduleOf<LoadedStream>(stepping.loader);
-  const { load } = await moduleOf<(x: unknown) => Tree<HostTensor>>(whole.loader);
+  const { load } = await moduleOf<(x: unknown, mask?: unknown) => Tree<HostTensor>>(whole.loader);
   return {
     stepping,
     whole,
@@ -282,9 +283,9 @@ Deno.test("a loader refuses what does not fit its model, and goes on with what d
   const { stream, predict } = await loaded();
   const data = new Float32Array(30);
   const wrong: readonly (readonly [x: unknown, says: readonly string[]])[] = [
-    [undefined, ["input is no tensor", "shape: [batch, time, 3]"]],
+    [undefined, ["input is no tensor", "shape: [batch,time,3]"]],
     [data, ["input is no tensor", "data: Float32Array"]],
-    [{ data, shape: [2, 5, 4] }, ["shape [2,5,4]", "[batch, time, 3]"]],
+    [{ data, shape: [2, 5, 4] }, ["shape [2,5,4]", "[batch,time,3]"]],
     [{ data, shape: [10, 3] }, ["shape [10,3]"]],
     [{ data, shape: [3, 5, 3] }, ["Float32Array of 30, shape [3,5,3]"]],
     [{ data, shape: [2.5, 4, 3] }, ["shape [2.5,4,3]"]],
@@ -316,7 +317,7 @@ Deno.test("a loader refuses an input without the mask that belongs to it, and ha
   const predict = await load(wasm);
   const x = { data: new Float32Array(30), shape: [2, 5, 3] };
   const wrong: readonly (readonly [mask: unknown, says: readonly string[]])[] = [
-    [undefined, ["mask is no tensor", "data: Uint8Array, shape: [batch, time]", "batch = 2, time = 5"]],
+    [undefined, ["mask is no tensor", 'data: Uint8Array, shape: [batch,time] }, {"batch":2,"time":5}']],
     [{ data: new Uint8Array(8), shape: [2, 4] }, ["mask is Uint8Array of 8, shape [2,4]"]],
     [{ data: new Float32Array(10), shape: [2, 5] }, ["mask is Float32Array of 10"]],
   ];
@@ -331,6 +332,31 @@ Deno.test("a loader refuses an input without the mask that belongs to it, and ha
       "Promise<(input: Input, mask: Mask) => Output>",
     ]
   ) assertStringIncludes(types, part);
+});
+
+Deno.test("a loader refuses tensors that its model does not take, such as a mask", async () => {
+  const { stream, predict } = await loaded();
+  const x = { data: new Float32Array(30), shape: [2, 5, 3] };
+  const mask = { data: new Uint8Array(10).fill(1), shape: [2, 5] };
+  assertThrows(() => predict(x, mask), TypeError, "Cannot take mask: no such input");
+  assertThrows(() => stream.step(new Float32Array(6), mask), TypeError, "Cannot take mask: no such input");
+  // What is no tensor is none, such as the index that `map` gives.
+  assertEquals([x, x].map(predict)[1], predict(x, undefined));
+  const exported = maskedModels["a mask of one of two sequences"];
+  const { wasm, loader } = toWasm(exported.model, variablesOf(exported), {
+    input: exported.input,
+    mask: exported.mask,
+  });
+  const { load } = await moduleOf<(x: unknown, mask: unknown) => HostTensor>(loader);
+  const translate = await load(wasm);
+  const source = x, target = { data: new Float32Array(12), shape: [2, 3, 2] };
+  assertEquals(translate({ source, target }, { source: mask }).shape, [2, 3, 5]);
+  const wrong: readonly (readonly [x: unknown, mask: unknown, says: string])[] = [
+    [{ source, target, more: x }, { source: mask }, "Cannot take more"],
+    [{ source, target }, { source: mask, target: mask }, "Cannot take target"],
+    [[source, target], { source: mask }, "Cannot take 0"],
+  ];
+  for (const [given, masks, says] of wrong) assertThrows(() => translate(given, masks), TypeError, says);
 });
 
 Deno.test("a loader refuses files that are not for it", async () => {

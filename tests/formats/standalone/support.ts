@@ -29,7 +29,7 @@ export interface Plain {
 
 /** A stream of a loader. */
 export interface LoadedStream {
-  step(input: unknown): unknown;
+  step(input: unknown, mask?: unknown): unknown;
   reset(): void;
   createStream(): Promise<LoadedStream>;
 }

@@ -19,6 +19,7 @@ interface Case {
 interface Outcome {
   readonly device?: string;
   readonly result?: readonly number[];
+  readonly hasSmallNumbers?: boolean;
   readonly error?: string;
   readonly warnings: string;
 }
@@ -68,8 +69,8 @@ async function filesOf(cache: string, ending: string): Promise<string[]> {
 }
 
 /** Writes a compiler that is a script. */
-async function fakeCompiler(cache: string, script: string): Promise<string> {
-  const path = `${cache}/compiler`;
+async function fakeCompiler(cache: string, script: string, name = "compiler"): Promise<string> {
+  const path = `${cache}/${name}`;
   await Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return path;
 }
@@ -115,6 +116,43 @@ test("a later process does not run the compiler, unless it is another file", asy
   assertEquals(await runs(), before + 1);
 });
 
+test("the compiler is called as CC says, with flags, or a file whose name has spaces", async (cache) => {
+  const log = `${cache}/log`;
+  const script = `echo "$1 $2" >> ${log}; shift 2; exec cc "$@"`;
+  const CC = `  ${await fakeCompiler(cache, script)}  -m64 \t-g `;
+  const command = CC.trim().split(" ")[0];
+  const permissions = ["--allow-ffi", "--allow-env", "--allow-read", "--allow-write"];
+  assertMatch(
+    (await outcomeOf(cache, { env: { CC }, permissions })).error ?? "",
+    /--allow-run=\S+\/compiler$/,
+  );
+  const { result } = await outcomeOf(cache, {
+    env: { CC },
+    permissions: [...permissions, `--allow-run=${command}`],
+  });
+  assertEquals([result, await Deno.readTextFile(log)], [RIGHT, "-m64 -g\n".repeat(3)]);
+  const spaced = await fakeCompiler(cache, `echo "${log}" >> ${log}; exec cc "$@"`, "a compiler -m64");
+  for (const CC of [spaced, `env ${command} -m64 -g`]) {
+    await Deno.remove(log);
+    assertEquals((await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC } })).result, RIGHT);
+    assertEquals((await Deno.readTextFile(log)).trim().split("\n").length, 3, CC);
+  }
+  const none = await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC: `${cache}/none -g` } });
+  assertMatch(none.error ?? "", /there is no C compiler \S+\/none;/);
+  const wrong = await outcomeOf(cache, { permissions: ["--allow-all"], env: { CC: "cc -fnone" } });
+  assertStringIncludes(wrong.error ?? "", "the C compiler cc -fnone fails:");
+});
+
+test("flags of CC that let the compiler change floats do not act, also not on the process", async (cache) => {
+  for (const flags of ["-ffast-math", "-Ofast", "-funsafe-math-optimizations -ffinite-math-only"]) {
+    const { result, hasSmallNumbers, error } = await outcomeOf(cache, {
+      env: { CC: `cc ${flags}` },
+      permissions: ["--allow-all"],
+    });
+    assertEquals([result, hasSmallNumbers, error], [RIGHT, true, undefined], flags);
+  }
+});
+
 test("what is kept of another processor is refused", async (cache) => {
   if (Deno.build.arch !== "x86_64") return;
   // No processor since 2017 has XOP.
@@ -156,7 +194,10 @@ test("says that a compiler makes nothing, or fails in silence", async (cache) =>
 test("a directory that others may write to is not used, also if there is code", async (cache) => {
   await outcomeOf(cache, {});
   await Deno.chmod(`${cache}/cellfold/native`, 0o770);
-  assertStringIncludes((await outcomeOf(cache, {})).error ?? "", "others may write to");
+  assertMatch(
+    (await outcomeOf(cache, {})).error ?? "",
+    /^RangeError: Cannot use the device native: others may/,
+  );
   assertEquals((await outcomeOf(cache, { device: "auto" })).device, "wasm");
 });
 
@@ -178,6 +219,21 @@ test("a cache that cannot be written is named", async (cache) => {
   const given = { permissions: ["--allow-all"], env: { XDG_CACHE_HOME: `${cache}/file` } };
   assertMatch((await outcomeOf(cache, given)).error ?? "", /file\/cellfold\/native cannot be written/);
   assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("what is kept of the compiler and is damaged is made anew, or the flag for that is named", async (cache) => {
+  await outcomeOf(cache, {});
+  const path = `${cache}/cellfold/native/compiler-cc.json`, kept = await Deno.readTextFile(path);
+  for (
+    const damaged of ["", "{", "{}", "null", "[]", JSON.stringify({ ...JSON.parse(kept), processor: 1 })]
+  ) {
+    await Deno.writeTextFile(path, damaged);
+    const permissions = PERMISSIONS.filter((flag) => flag !== "--allow-run=cc");
+    const { error } = await outcomeOf(cache, { permissions });
+    assertMatch(error ?? "", /native has no code; run Deno with --allow-run=cc$/);
+    assertEquals((await outcomeOf(cache, {})).result, RIGHT, damaged);
+    assertEquals(await Deno.readTextFile(path), kept);
+  }
 });
 
 test("a damaged file is made anew", async (cache) => {
@@ -233,6 +289,7 @@ async function refuses(cache: string, before: string, why: RegExp): Promise<void
   assertEquals([device, result], ["wasm", RIGHT]);
   assertEquals(warnings.trim().split("\n").length, 1, warnings);
   assertMatch(warnings, why);
+  assert(!warnings.includes("Cannot"), warnings);
 }
 
 onMounts("a full cache is named, or what the compiler says of it", async (cache) => {
