@@ -24,7 +24,9 @@ export function checkClasses(config: Json): void {
   const each = [...lacking].map(([name, layers]) => `${quoted(name)} (${layers.map(quoted).join(", ")})`);
   throw new KerasFileError(
     "the configuration",
-    `${lacking.size} classes have no equivalent here: ${each.join("; ")}; build the model here and read its ` +
+    `${lacking.size} classes have no equivalent here: ${
+      each.join("; ")
+    }; build the model here and read its ` +
       "weights with loadKerasWeights",
   );
 }
@@ -37,7 +39,9 @@ function collect(value: Json | undefined, lacking: Map<string, string[]>): void 
     const layers = lacking.get(name) ?? [];
     lacking.set(name, [...layers, String(config.name)]);
   }
-  for (const option of ["layers", "layer", "backward_layer", "cell", "cells"]) collect(config[option], lacking);
+  for (const option of ["layers", "layer", "backward_layer", "cell", "cells"]) {
+    collect(config[option], lacking);
+  }
 }
 
 /** Whether it is no operation, which has a module of Keras's own. */

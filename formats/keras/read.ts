@@ -50,8 +50,11 @@ export async function fromKeras(bytes: Uint8Array, options: KerasModelOptions = 
     throw wrongKind("use fromKeras", given, "config", "the JSON of a model as a text");
   }
   if (isHdf5(bytes)) {
-    return await readHdf5(bytes, maxBytes, (file) =>
-      given === undefined ? wholeModel(file, maxBytes) : withConfig(file, given, maxBytes));
+    return await readHdf5(
+      bytes,
+      maxBytes,
+      (file) => given === undefined ? wholeModel(file, maxBytes) : withConfig(file, given, maxBytes),
+    );
   }
   const { config, metadata, weights } = await readArchive(bytes, maxBytes);
   if (given !== undefined) throw hasItsOwn("config.json");
@@ -106,5 +109,8 @@ function withConfig(file: WeightFile, text: string, maxBytes: number): KerasMode
 }
 
 function hasItsOwn(place: string): KerasFileError {
-  return new KerasFileError(place, "the file has the configuration of its model; read it without the option config");
+  return new KerasFileError(
+    place,
+    "the file has the configuration of its model; read it without the option config",
+  );
 }
