@@ -182,12 +182,12 @@ def run_keras(folder, path):
     words = {id(layer.input): layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
     inputs = {}
     for at, given in enumerate(model.inputs):
-        shape = [2] + [20 if size is None else int(size) for size in given.shape[1:]]
+        shape = [int(size or other) for size, other in zip(given.shape, [2, *[20] * len(given.shape)])]
         known = words.get(id(given))
         x = draw.standard_normal(shape) if known is None else draw.integers(0, known, shape)
         inputs[f"{at}"] = x.astype(np.float32 if known is None else np.int32)
     given = list(inputs.values())
-    outputs = model.predict(given[0] if len(given) == 1 else given, verbose=0)
+    outputs = model.predict(given[0] if len(given) == 1 else given, batch_size=len(given[0]), verbose=0)
     several = outputs if isinstance(outputs, list) else [outputs]
     write(folder, path, inputs, {str(at): x for at, x in enumerate(several)})
 
