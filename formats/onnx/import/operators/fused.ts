@@ -29,13 +29,20 @@ function ofSum(compute: (x: Tensor, node: Node) => Tensor, attributes: readonly 
   };
 }
 
-/** The product of matrices of which either may be transposed, times alpha. */
+/** The product of matrices of which either may be transposed, or have its rows before the batch, times alpha. */
 function fusedProduct(node: Node, inputs: Inputs): OnnxValue[] {
-  const [a, b] = ["transA", "transB"].map((name, index) => {
+  const [a, b] = ["A", "B"].map((operand, index) => {
     const x = floatsOf(given(inputs, index));
     const axes = x.shape.map((_, axis) => axis);
-    const turned = [...axes.slice(0, -2), ...axes.slice(-2).reverse()];
-    return flag(node, name, false) && axes.length > 1 ? transpose(x, { permutation: turned }) : x;
+    if (axes.length < 2) return x;
+    const [rows, ...rest] = axes;
+    const batched = flag(node, `transBatch${operand}`, false)
+      ? [...rest.slice(0, -1), rows, ...rest.slice(-1)]
+      : axes;
+    const turned = flag(node, `trans${operand}`, false)
+      ? [...batched.slice(0, -2), ...batched.slice(-2).reverse()]
+      : batched;
+    return transpose(x, { permutation: turned });
   });
   return [valueOf(mul(product(a, b), attribute(node, "alpha", "float") ?? 1))];
 }
@@ -90,7 +97,7 @@ export const fusedOperators: Operators = {
     ["alpha"],
   ),
   "com.microsoft.FusedMatMul": {
-    attributes: ["alpha", "transA", "transB"],
+    attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
     inputs: [2, 2],
     compute: fusedProduct,
   },

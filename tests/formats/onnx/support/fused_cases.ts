@@ -45,6 +45,10 @@ export const fusedCases: readonly OperatorCase[] = [
   fused("FusedMatMul", "x w", { x, w: signed([4, 5], 10) }, { alpha: { float: 0.25 } }),
   fused("FusedMatMul", "x other", { x, other }, { transA: 1 }),
   fused("FusedMatMul", "x other", { x, other }, { transB: 1, alpha: { float: -2 } }),
+  fused("FusedMatMul", "x w", { x, w: signed([3, 5], 10) }, { transA: 1 }),
+  fused("FusedMatMul", "rows x", { rows: signed([5, 2, 3], 11), x }, { transBatchA: 1 }),
+  fused("FusedMatMul", "x rows", { x, rows: signed([5, 2, 4], 12) }, { transBatchB: 1, transB: 1 }),
+  fused("FusedMatMul", "rows x", { rows: signed([3, 2, 5], 13), x }, { transBatchA: 1, transA: 1 }),
   fused("FusedConv", "plane kernel bias", { plane, kernel, bias }, { activation: "Relu" }),
   fused("FusedConv", "plane kernel", { plane, kernel }, {
     activation: "Tanh",
