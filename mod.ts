@@ -257,6 +257,7 @@ export {
   streaming,
   streams,
   timeDistributed,
+  unitNormalization,
   upSampling1d,
   upSampling2d,
   upSampling3d,

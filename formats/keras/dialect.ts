@@ -63,6 +63,8 @@ function configOf(className: string, config: JsonObject, object: JsonObject, dia
   }
   if (!dialect.keras2) return changed;
   if (/^GRU(Cell)?$/.test(className) && changed.reset_after === undefined) changed.reset_after = false;
+  // The dtype that Keras 2.0 wrote for an embedding is that of its input.
+  if (className === "Embedding" && /^u?int/.test(String(changed.dtype))) delete changed.dtype;
   if (className === "BatchNormalization" && isList(changed.axis) && changed.axis.length === 1) {
     [changed.axis] = changed.axis;
   }

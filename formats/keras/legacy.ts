@@ -7,6 +7,7 @@ import { type Layer, layerName } from "../../src/layers/mod.ts";
 import { KerasFileError } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
 import { layoutAt, type Orders, type WeightOwner } from "./layout.ts";
+import { withoutSlash } from "./names.ts";
 
 /** Weights without a layout of their own: of each layer a list. */
 export interface LayerWeights {
@@ -102,7 +103,7 @@ export function placedWeights(
   root: string,
   stored: Pick<WeightFile, "shape" | "tensor" | "placeOf">,
 ): PlacedWeights {
-  const free = new Map(layers.map((layer) => [layer.name, layer]));
+  const free = new Map(layers.map((layer) => [withoutSlash(layer.name), layer]));
   /** The names in each group, and what is stored at each place. */
   const groups = new Map<string, Set<string>>();
   const places = new Map<string, string>();
@@ -142,7 +143,7 @@ export function placedWeights(
       if (found === undefined) {
         throw new KerasFileError(root, `it has no weights for the layer ${layerName(layer)}`);
       }
-      free.delete(found.name);
+      free.delete(withoutSlash(found.name));
       if (found.weights.length !== rows.length) {
         throw new KerasFileError(
           `${root}/${found.name}`,

@@ -62,6 +62,7 @@ const passing = [
   "elu",
   "prelu",
   "softmax",
+  "unitNormalization",
   "gaussianNoise",
   "spatialDropout1d",
   "spatialDropout2d",

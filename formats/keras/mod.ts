@@ -6,7 +6,7 @@
  * @module
  */
 export { KerasFileError } from "./errors.ts";
-export type { KerasReadOptions } from "./limits.ts";
+export type { KerasModelOptions, KerasReadOptions } from "./limits.ts";
 export type { KerasModel } from "./model_from.ts";
 export { fromKeras } from "./read.ts";
 export { type KerasWriteOptions, toKeras } from "./write.ts";

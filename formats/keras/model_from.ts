@@ -10,11 +10,13 @@ import { KerasFileError, reading } from "./errors.ts";
 import { declaredInputs } from "./graph_order.ts";
 import { readGraph } from "./graph_read.ts";
 import type { WeightFile } from "./hdf5.ts";
+import { checkClasses } from "./lacking.ts";
 import { layoutOf, type Orders } from "./layout.ts";
 import type { PlacedWeights } from "./legacy.ts";
 import { kerasObject } from "./objects.ts";
 import { inputOfSequential, type LayerContext, placeOf, readLayer } from "./read_layers.ts";
 import { checkedCall, MOST_CALLS } from "./sizes.ts";
+import { withoutSlashes } from "./slashes.ts";
 import { storedWeights } from "./stored.ts";
 import { withoutUnknownRules } from "./training_options.ts";
 import type { Dialect } from "./version.ts";
@@ -42,8 +44,10 @@ export interface ModelSource {
 
 /** The model of a configuration, with its weights. */
 export function modelFrom({ config, dialect, weights, maxBytes }: ModelSource): KerasModel {
-  const { config: own, notes } = withoutUnknownRules(config);
-  const object = kerasObject(inKeras3(own, dialect), "the configuration");
+  const { config: own, notes } = withoutUnknownRules(dialect.keras2 ? withoutSlashes(config) : config);
+  const modern = inKeras3(own, dialect);
+  checkClasses(modern);
+  const object = kerasObject(modern, "the configuration");
   const orders = new Map<Layer, readonly number[]>();
   const { file } = weights;
   const context: LayerContext = {

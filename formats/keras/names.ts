@@ -10,6 +10,11 @@ export function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** A layer's name without "/", which Keras 2 allows and which separates groups of weights. */
+export function withoutSlash(name: string): string {
+  return name.replaceAll("/", "_");
+}
+
 /** A class name as Keras names its objects and weight groups (`keras.src.utils.naming.to_snake_case`). */
 export function snakeCaseOfClass(name: string): string {
   return name.replaceAll(/\W+/g, "")

@@ -63,5 +63,6 @@ export const plainRows: readonly ClassRow[] = [
     options: { alpha_initializer: "initializer", shared_axes: "sharedAxes" },
   },
   { className: "Softmax", type: "softmax", options: { axis: "axes" } },
+  { className: "UnitNormalization", type: "unitNormalization", options: { axis: "axes" } },
   { className: "Dot", type: "dot", options: { axes: "axes", normalize: "flag" } },
 ];

@@ -116,6 +116,7 @@ export {
 } from "./activation_layers.ts";
 export { prelu, type PreluOptions, type PreluParams } from "./prelu.ts";
 export { softmaxLayer, type SoftmaxLayerOptions } from "./softmax.ts";
+export { unitNormalization, type UnitNormalizationOptions } from "./unit_normalization.ts";
 export { dot, type DotOptions } from "./dot.ts";
 export { permute, type PermuteOptions } from "./permute.ts";
 export { repeatVector, type RepeatVectorOptions } from "./repeat_vector.ts";

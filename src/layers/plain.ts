@@ -3,6 +3,7 @@
  * spatial axes.
  */
 import type { Json } from "../options/json.ts";
+import { quoted } from "../quoted.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { floatInput, oneInput, oneMask } from "./checks.ts";
@@ -49,6 +50,17 @@ export function plainLayer(plain: PlainLayer): Layer<Tensor> {
       return { output, state, mask: keepsSteps ? mask : endedMask(mask, context) };
     },
   });
+}
+
+/** The option `axis` of a layer that takes an axis or several: as it is saved, and as a list. */
+export function axesOption(
+  layer: string,
+  given: number | readonly number[],
+): { readonly axis: number | readonly number[]; readonly axes: readonly number[] } {
+  const axis = Array.isArray(given) ? [...given] : given; // the caller may change the original list
+  const axes: readonly number[] = [axis].flat();
+  if (axes.length > 0 && axes.every(Number.isInteger)) return { axis, axes };
+  throw new RangeError(`Cannot make ${layer}: axis is ${quoted(axis)}, expected an axis or a list of them`);
 }
 
 /** The one tensor of a layer that takes floats of any shape with a batch. */

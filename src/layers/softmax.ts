@@ -4,11 +4,10 @@ import { resolveAxes } from "../operations/axes.ts";
 import { div, exp, select, stopGradient, sub } from "../operations/elementwise.ts";
 import { LARGEST, max, softmax } from "../operations/reduction.ts";
 import { sum } from "../operations/structure.ts";
-import { quoted } from "../quoted.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
-import { anyFloats, plainLayer } from "./plain.ts";
+import { anyFloats, axesOption, plainLayer } from "./plain.ts";
 import { widenedMask } from "./sequence.ts";
 
 /** Options of {@linkcode softmaxLayer}. */
@@ -50,15 +49,10 @@ export function maskedSoftmax(x: Tensor, mask: Tensor | undefined, axes: readonl
  */
 export function softmaxLayer(options: SoftmaxLayerOptions = {}): Layer<Tensor> {
   checkOptions("softmaxLayer", options, ["axis", ...layerOptionNames]);
-  const { axis: given = -1 } = options;
-  const axis = Array.isArray(given) ? [...given] : given; // the caller may change the original list
-  const list: readonly number[] = [axis].flat();
-  if (list.length === 0 || !list.every(Number.isInteger)) {
-    throw new RangeError(
-      `Cannot make ${layerName({ type: "softmax", name: options.name })}: axis is ${quoted(axis)}, ` +
-        `expected an axis or a list of them`,
-    );
-  }
+  const { axis, axes: list } = axesOption(
+    layerName({ type: "softmax", name: options.name }),
+    options.axis ?? -1,
+  );
   return plainLayer({
     type: "softmax",
     factory: "softmaxLayer",

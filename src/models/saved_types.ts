@@ -98,6 +98,7 @@ import {
 import { prelu } from "../layers/prelu.ts";
 import { repeatVector, type RepeatVectorOptions } from "../layers/repeat_vector.ts";
 import { softmaxLayer } from "../layers/softmax.ts";
+import { unitNormalization } from "../layers/unit_normalization.ts";
 import { upSampling1d, upSampling2d, upSampling3d } from "../layers/up_sampling.ts";
 import { quoted } from "../quoted.ts";
 import type { ActivationName } from "../operations/activations.ts";
@@ -194,6 +195,7 @@ const plainTypes: { readonly [type: string]: LayerReviver } = {
   leakyRelu: (options) => leakyReluLayer(options),
   elu: (options) => eluLayer(options),
   softmax: (options) => softmaxLayer(options),
+  unitNormalization: (options) => unitNormalization(options),
   sequential: ({ layers, ...options }, revive) => sequential(layersOf(layers, revive, "sequential"), options),
 };
 

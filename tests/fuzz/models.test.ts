@@ -101,6 +101,7 @@ const NOT_DRAWN = [
     "prelu",
     "reluLayer",
     "softmaxLayer",
+    "unitNormalization",
     "gaussianNoise",
     "permute",
     "repeatVector",

@@ -117,6 +117,7 @@ export const factories: { readonly [Name in Factory]: Example } = {
   softmaxLayer: { make: () => cf.softmaxLayer({ axis: [1, 2] }), input: sequence },
   spatialDropout1d: { make: () => cf.spatialDropout1d({ rate: 0.5 }), input: sequence },
   spatialDropout2d: { make: () => cf.spatialDropout2d({ rate: 0.5 }), input: [1, 4, 2, 1] },
+  unitNormalization: { make: () => cf.unitNormalization({ axis: [1, 2] }), input: sequence },
   spatialDropout3d: { make: () => cf.spatialDropout3d({ rate: 0.5 }), input: [1, 2, 2, 4, 1] },
   upSampling1d: { make: () => cf.upSampling1d({ size: 3 }), input: sequence },
   upSampling2d: { make: () => cf.upSampling2d(), input: [1, 4, 2, 1] },

@@ -34,6 +34,7 @@ Deno.test("layers whose steps are those of their input pass its mask on; others 
     cf.eluLayer(),
     cf.prelu(),
     cf.softmaxLayer(),
+    cf.unitNormalization(),
     cf.gaussianNoise({ stddev: 1 }),
     cf.spatialDropout1d({ rate: 0.5 }),
   ];

@@ -61,6 +61,7 @@ export const madeObjects: readonly Made[] = [
   madeBy(cf.eluLayer, { alpha: 1 }),
   madeBy(cf.prelu, { sharedAxes: [1] }),
   madeBy(cf.softmaxLayer, { axis: -1 }),
+  madeBy(cf.unitNormalization, { axis: -1 }),
   madeBy(cf.spatialDropout1d, { rate: 0.5 }),
   madeBy(cf.gaussianNoise, { stddev: 0.1 }),
   { name: "activation", object: cf.activation("relu") },

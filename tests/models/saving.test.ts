@@ -69,6 +69,7 @@ Deno.test("every layer is read back with its options", () => {
     cf.eluLayer({ alpha: 2 }),
     cf.prelu({ sharedAxes: [1], alphaInitializer: "ones" }),
     cf.softmaxLayer({ axis: [1, 2] }),
+    cf.unitNormalization({ axis: [1, 2] }),
     cf.spatialDropout1d({ rate: 0.2 }),
     cf.gaussianNoise({ stddev: 0.2 }),
     cf.dot({ axes: [1, 2], normalize: true }),

@@ -96,6 +96,7 @@ const plain: Readonly<Record<string, (options: never) => Layer>> = {
   ELU: cf.eluLayer,
   PReLU: cf.prelu,
   Softmax: cf.softmaxLayer,
+  UnitNormalization: cf.unitNormalization,
   SpatialDropout1D: cf.spatialDropout1d,
   GaussianNoise: cf.gaussianNoise,
   ActivityRegularization: cf.activityRegularization,

@@ -83,6 +83,9 @@ function lossOf({ apply }: ReadModel) {
   };
 }
 
+/** How often a step is made smaller by a factor of 10, where the loss bends: that of saturated outputs does at once. */
+const SMALLER = 3;
+
 /** Follows the gradient of all weights together for a small step. */
 export async function trainStep(
   model: ReadModel,
@@ -99,12 +102,19 @@ export async function trainStep(
     item(sum(cast(mul(g, g), "float64")) as HostTensor)
   );
   const norm = squared.reduce((a, b) => a + b, 0);
-  const rate = norm === 0 ? 0 : share * before / norm;
-  const moved = zipLike(
-    params as Tree<Tensor>,
-    gradient as Tree<Tensor>,
-    (w: Tensor, g: Tensor) => sub(w, mul(g, rate)),
-  );
-  const [after] = await step(moved as typeof params, state, inputs);
-  return { before, after: item(after as HostTensor), promised: rate * norm };
+  const along = async (part: number): Promise<Step> => {
+    const rate = norm === 0 ? 0 : part * before / norm;
+    const moved = zipLike(
+      params as Tree<Tensor>,
+      gradient as Tree<Tensor>,
+      (w: Tensor, g: Tensor) => sub(w, mul(g, rate)),
+    );
+    const [after] = await step(moved as typeof params, state, inputs);
+    return { before, after: item(after as HostTensor), promised: rate * norm };
+  };
+  let made = await along(share);
+  for (let times = 0; times < SMALLER && !(made.after < before); times++) {
+    made = await along(share * 10 ** -(times + 1));
+  }
+  return made;
 }

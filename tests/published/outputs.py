@@ -1,14 +1,18 @@
 """Writes what the published models compute in the frameworks that they were made for, beside them.
 
     pip install numpy onnx onnxruntime safetensors tensorflow-cpu tf_keras keras torch
-    python tests/published/outputs.py FOLDER
+    python tests/published/outputs.py FOLDER [TEXT]
 
-FOLDER has the model files; for each of them FOLDER/outputs gets a file of inputs and outputs, drawn with a fixed seed. Then
-`deno task models FOLDER` compares. A file that its framework cannot run is named at the end.
+FOLDER has the model files, TEXT takes those whose path has it; for each of them FOLDER/outputs gets a file of inputs and
+outputs, drawn with a fixed seed. Then `deno task models FOLDER` compares. A file that its framework cannot run is named.
 """
 
+import json
 import os
+import shutil
 import sys
+import tempfile
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -21,14 +25,33 @@ FRAMES = 40
 # Numbers of features that no weight of the model shows.
 OTHERS = (1, 144)
 
-# Sizes by the name of the input, where a model's own file does not say them.
+# Sizes by the name of an open axis, where a model's own file does not say them.
 SIZES = {
     "image_width": 160,
     "sequence": 576,
     "sequence_length": 5,
     "batch": 1,
+    "batch_size": 1,
     "seq": 12,
+    "seq_len": 12,
+    "src_len": 7,
+    "tgt_len": 5,
+    "input_length": 9,
+    "frames": 60,
+    "samples": 16000,
+    "N": 1,
+    "unk__749": 1,
+    "p2o.DynamicDimension.0": 2,
+    "p2o.DynamicDimension.1": 64,
+    "p2o.DynamicDimension.2": 96,
+    "?": 48,
 }
+
+# Values of inputs that are no data: numbers, and how many steps of a sequence count.
+VALUES = {"sr": 16000, "fmin": 50, "fmax": 1000}
+LENGTHS = {"input_lengths": ("seq", "input_length")}
+
+TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_}
 
 
 def generator(name):
@@ -36,8 +59,8 @@ def generator(name):
 
 
 def write(folder, model, inputs, outputs):
-    tensors = {f"in:{name}": np.ascontiguousarray(x) for name, x in inputs.items()}
-    tensors |= {f"out:{name}": np.ascontiguousarray(x) for name, x in outputs.items()}
+    tensors = {f"in:{name}": np.asarray(x, order="C") for name, x in inputs.items()}
+    tensors |= {f"out:{name}": np.asarray(x, order="C") for name, x in outputs.items()}
     narrow = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32, np.dtype(np.uint8): np.int32}
     tensors = {name: x.astype(narrow.get(x.dtype, x.dtype)) for name, x in tensors.items()}
     path = folder / "outputs" / (str(model.relative_to(folder)).replace("/", "__") + ".safetensors")
@@ -48,10 +71,11 @@ def write(folder, model, inputs, outputs):
 def onnx_inputs(session, draw, name, features):
     """Inputs for a session; open sizes without a name that says more are frames, then features."""
     found = {}
+    open_axes = {size for given in session.get_inputs() for size in given.shape if isinstance(size, str)}
     for given in session.get_inputs():
         shape = []
         for axis, size in enumerate(given.shape):
-            if isinstance(size, int):
+            if isinstance(size, int) and size >= 0:
                 shape.append(size)
             elif size in SIZES:
                 shape.append(SIZES[size])
@@ -60,19 +84,25 @@ def onnx_inputs(session, draw, name, features):
             elif "nakdimon" in name:
                 shape.append([2, 90][axis])
             else:
-                shape.append(FRAMES if axis == 0 else features[min(axis, len(features)) - 1])
-        if given.name == "sr":
-            found["sr"] = np.array(16000, np.int64)
-        elif given.name == "input_lengths":
-            found[given.name] = np.full(shape, SIZES["seq"], np.int64)
-        elif given.type == "tensor(int64)":
-            found[given.name] = draw.integers(1, 12, shape)
+                shape.append(2 if size == -1 else FRAMES if axis == 0 else features[min(axis, len(features)) - 1])
+        dtype = TYPES.get(given.type, np.float32)
+        if given.name in VALUES:
+            found[given.name] = np.full(shape, VALUES[given.name], dtype)
+        elif given.name in LENGTHS:
+            (axis,) = open_axes & set(LENGTHS[given.name])
+            found[given.name] = np.full(shape, SIZES[axis], dtype)
+        elif dtype == np.bool_:
+            found[given.name] = draw.random(shape) < 0.8
+        elif dtype != np.float32:
+            found[given.name] = draw.integers(1, 12, shape).astype(dtype)
         elif "nakdimon" in name:
             found[given.name] = draw.integers(1, 30, shape).astype(np.float32)
         elif "state" in given.name or given.name in ("h", "c"):
             found[given.name] = (0.1 * draw.standard_normal(shape)).astype(np.float32)
         elif "vad" in name:
             found[given.name] = (0.1 * draw.standard_normal(shape)).astype(np.float32)
+        elif "PP-OCR" in name:
+            found[given.name] = draw.standard_normal(shape).astype(np.float32)
         else:
             found[given.name] = draw.random(shape, np.float32)
     return found
@@ -105,24 +135,59 @@ def run_onnx(folder, path):
     raise last
 
 
-def run_keras(folder, path):
+def keras_version(path):
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("metadata.json"))["keras_version"]
     import h5py
 
     with h5py.File(path) as file:
         version = file.attrs.get("keras_version", "2")
-    version = version.decode() if isinstance(version, bytes) else str(version)
-    if version.startswith("3"):
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def today(config):
+    """The configuration of an old file in the words of the newest Keras 2, which misreads some of them."""
+    if isinstance(config, list):
+        return [today(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    config = {name: today(part) for name, part in config.items()}
+    if config.get("class_name") == "GRU":
+        config["config"].setdefault("reset_after", False)
+    if config.get("class_name") == "Embedding":
+        config["config"]["dtype"] = "float32"  # it was that of the input
+    return config
+
+
+def load_keras(keras, path):
+    if path.suffix == ".keras" or keras.__name__ == "keras":
+        return keras.models.load_model(path, compile=False)
+    import h5py
+
+    with tempfile.TemporaryDirectory() as place:
+        copy = shutil.copy(path, place)
+        with h5py.File(copy, "r+") as file:
+            file.attrs["model_config"] = json.dumps(today(json.loads(file.attrs["model_config"])))
+        return keras.models.load_model(copy, compile=False)
+
+
+def run_keras(folder, path):
+    if keras_version(path).startswith("3"):
         import keras
     else:
         import tf_keras as keras
-    model = keras.models.load_model(path, compile=False)
+    model = load_keras(keras, path)
     draw = generator(str(path.relative_to(folder)))
+    words = {id(layer.input): layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
     inputs = {}
-    for given in model.inputs:
-        shape = [2] + [20 if size is None else int(size) for size in given.shape[1:]]
-        inputs[given.name.split(":")[0]] = draw.standard_normal(shape).astype(np.float32)
+    for at, given in enumerate(model.inputs):
+        shape = [int(size or other) for size, other in zip(given.shape, [2, *[20] * len(given.shape)])]
+        known = words.get(id(given))
+        x = draw.standard_normal(shape) if known is None else draw.integers(0, known, shape)
+        inputs[f"{at}"] = x.astype(np.float32 if known is None else np.int32)
     given = list(inputs.values())
-    outputs = model.predict(given[0] if len(given) == 1 else given, verbose=0)
+    outputs = model.predict(given[0] if len(given) == 1 else given, batch_size=len(given[0]), verbose=0)
     several = outputs if isinstance(outputs, list) else [outputs]
     write(folder, path, inputs, {str(at): x for at, x in enumerate(several)})
 
@@ -181,7 +246,7 @@ def run_silero(folder, path):
     write(folder, path, {"input": x.numpy()}, {"output": out.reshape(1).numpy(), "h": hidden.numpy(), "c": carry.numpy()})
 
 
-BY_ENDING = {".onnx": run_onnx, ".h5": run_keras, ".hdf5": run_keras}
+BY_ENDING = {".onnx": run_onnx, ".h5": run_keras, ".hdf5": run_keras, ".keras": run_keras}
 BY_NAME = {
     "pretrained.pt": run_resemblyzer,
     "checkpoint20.npz": run_g2p,
@@ -189,8 +254,10 @@ BY_NAME = {
 }
 
 
-def main(folder):
+def main(folder, only=""):
     for path in sorted(folder.rglob("*")):
+        if only not in str(path):
+            continue
         run = BY_NAME.get(path.name) or BY_ENDING.get(path.suffix)
         if run is None or (folder / "outputs") in path.parents:
             continue
@@ -201,4 +268,4 @@ def main(folder):
             print(f"not run: {path.relative_to(folder)}: {lines[0][:200]}")
 
 
-main(Path(sys.argv[1]).resolve())
+main(Path(sys.argv[1]).resolve(), *sys.argv[2:])

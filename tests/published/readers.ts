@@ -3,12 +3,14 @@ import {
   type HostTensor,
   type Layer,
   predict,
+  type Spec,
   type Tensor,
   type Tree,
   type Variables,
 } from "@cellfold/cellfold";
 import { fromKeras } from "@cellfold/cellfold/keras";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
+import { mapTree } from "../../src/tree/tree.ts";
 import type { Named, Reader } from "./reader.ts";
 import { readG2p, readResemblyzer, readSilero } from "./weights.ts";
 
@@ -43,17 +45,20 @@ const readOnnx: Reader = (bytes, { inputs }) => {
   });
 };
 
-const readKeras: Reader = async (bytes, { outputs }) => {
-  const { model, variables } = await fromKeras(bytes);
-  const [output] = Object.keys(outputs);
+const readKeras: Reader = async (bytes) => {
+  const { model, variables, input } = await fromKeras(bytes);
+  // Inputs and outputs are numbered in the order of the file.
+  const given = (all: Named<Tensor>): Tree<Tensor> => {
+    let at = 0;
+    return mapTree<Tree<Spec>>(input, () => all[at++]) as Tree<Tensor>;
+  };
   return {
-    run: async (given, options) => {
-      const several = Object.values(given);
-      const input = several.length === 1 ? several[0] : given;
-      return { [output]: await predict(model, variables, input, options) as HostTensor }; // they have one output
+    run: async (inputs, options) => {
+      const outputs = leavesOf(await predict(model, variables, given(inputs), options));
+      return Object.fromEntries(outputs.map((output, at) => [at, output as HostTensor]));
     },
     variables,
-    apply: (variables, given) => applied(model, variables, given),
+    apply: (variables, inputs) => leavesOf(model.apply(variables, given(inputs), { training: false }).output),
   };
 };
 

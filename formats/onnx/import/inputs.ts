@@ -23,9 +23,11 @@ export function openDim(name: string, axis: number, param = ""): Dim {
   return symbol(/^[A-Za-z_]/.test(text) ? text : `_${text}`);
 }
 
-/** A size of an input as ours. */
+/** A size of an input as ours; a negative one, which some exporters write, is open, as in onnxruntime. */
 function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
-  return value === undefined ? openDim(name, axis, param) : sizesOf(`input ${quoted(name)}`, [value])[0];
+  return value === undefined || value < 0n
+    ? openDim(name, axis, param)
+    : sizesOf(`input ${quoted(name)}`, [value])[0];
 }
 
 /** An input as the file describes it. */

@@ -51,7 +51,7 @@ export function legacyFile({ config, version = "2.4.0", layers, change }: Legacy
     const weights = file.create_group("model_weights");
     weights.create_attribute("layer_names", Object.keys(layers));
     for (const [name, own] of Object.entries(layers)) {
-      const group = weights.create_group(name);
+      const group = groupAt(weights, name.split("/"));
       group.create_attribute("weight_names", Object.keys(own));
       for (const [path, shape] of Object.entries(own)) {
         const size = shape.reduce((product, dim) => product * dim, 1);

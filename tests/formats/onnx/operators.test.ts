@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { compile, host, spec, type Tensor, tensor, trace, type Tree } from "@cellfold/cellfold";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
+import { qualified } from "../../../formats/onnx/import/node.ts";
 import { operators } from "../../../formats/onnx/import/operators/mod.ts";
 import { fileOf } from "./support/graphs.ts";
 import { lengths, type OperatorCase, recurrent } from "./support/fold_cases.ts";
@@ -59,7 +60,9 @@ Deno.test(somewhere, { ignore: !mayRead }, async () => {
     ...(await quantizedCases()).map(fileOfCase),
   ];
   const seen = new Set([
-    ...operatorCases.flatMap(({ nodes }) => nodes.map(({ opType }) => opType)),
+    ...operatorCases.flatMap(({ nodes }) =>
+      nodes.map(({ opType = "", domain = "" }) => qualified(opType, domain))
+    ),
     ...files.flatMap((bytes) => operatorsOf(decodeModel(bytes).graph as GraphProto)), // each has one
   ]);
   const elsewhere = [

@@ -309,6 +309,23 @@ Deno.test("fromOnnx: shapes opens sizes that the file declares, and fixes open o
   await assertRejects(() => narrow.run({ x: signed([5, 3, 3]) }), TypeError, "expected float32[time, 2, 3]");
 });
 
+Deno.test("fromOnnx: a size that the file declares as negative is open", async () => {
+  const negative = fileWith({
+    nodes: [node("MatMul", ["x", "kernel"], ["y"])],
+    inputs: { x: signed([1, 2, 3]) },
+    weights: { kernel: signed([3, 4], 5) },
+    outputs: { y: "float32" },
+  }, { x: [-1, -7, 3] });
+  const { run, inputs, model, variables } = fromOnnx(negative);
+  assertEquals(String(inputs[0].shape), "x_0,x_1,3");
+  for (const shape of [[1, 2, 3], [4, 5, 3]]) {
+    const x = signed(shape);
+    const { y } = await run({ x }, WASM);
+    assertEquals(y.shape, [...shape.slice(0, 2), 4]);
+    assertEquals((await predict(model as Layer<Tensor>, variables, x, WASM)).data, y.data);
+  }
+});
+
 Deno.test("fromOnnx: options that do not fit the graph are refused", () => {
   const wrong = (options: Record<string, unknown>, expected: string) => {
     const error = assertThrows(() => fromOnnx(frames, options), Error);

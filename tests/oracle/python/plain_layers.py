@@ -165,6 +165,9 @@ case("attention", lambda dtype: layers.Attention(use_scale=True, dtype=dtype), f
 case("attention_concat", lambda dtype: layers.Attention(score_mode="concat", use_scale=True, dtype=dtype),
      floats(2, 3, 4), floats(2, 5, 3), floats(2, 5, 4))
 case("additive_attention", lambda dtype: layers.AdditiveAttention(dtype=dtype), floats(2, 3, 4), floats(2, 5, 4))
+case("unit_normalization", lambda dtype: layers.UnitNormalization(dtype=dtype), floats(2, 5))
+case("unit_normalization_axes", lambda dtype: layers.UnitNormalization(axis=[1, 2], dtype=dtype), floats(2, 4, 3))
+case("unit_normalization_first", lambda dtype: layers.UnitNormalization(axis=1, dtype=dtype), floats(2, 5, 3))
 
 with gzip.GzipFile(sys.argv[1], "wb", compresslevel=9, mtime=0) as file:
     lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in cases)

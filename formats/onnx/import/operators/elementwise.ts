@@ -250,9 +250,14 @@ const gelu: Operator = unary((x, node) => {
   if (approximate !== "tanh") {
     throw new RangeError(`its approximate is ${JSON.stringify(approximate)}, expected none or tanh`);
   }
+  return tanhGelu(x);
+}, ["approximate"]);
+
+/** `x · Φ(x)` by a tanh (Hendrycks and Gimpel, 2016). */
+export function tanhGelu(x: Tensor): Tensor {
   const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));
   return mul(mul(x, 0.5), add(tanh(inner), 1));
-}, ["approximate"]);
+}
 
 /**
  * Dropout, while the model is trained here: files of models in training mode, which drop in every call elsewhere,

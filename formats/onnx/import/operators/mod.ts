@@ -5,6 +5,7 @@ import { attentionOperators } from "./attention.ts";
 import { controlOperators } from "./control.ts";
 import { elementwiseOperators } from "./elementwise.ts";
 import { functionOperators } from "./functions.ts";
+import { fusedOperators } from "./fused.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
 import { normalizationOperators } from "./normalization.ts";
@@ -25,13 +26,14 @@ import { scatteringOperators } from "./scattering.ts";
 import { shapeOperators } from "./shape.ts";
 import { signalOperators } from "./signals.ts";
 
-/** The supported operators of the standard domain. */
+/** The supported operators, those of onnxruntime with their domain before the name. */
 export const operators: Operators = {
   ...convolutionOperators,
   ...attentionOperators,
   ...controlOperators,
   ...elementwiseOperators,
   ...functionOperators,
+  ...fusedOperators,
   ...indexingOperators,
   ...matrixOperators,
   ...normalizationOperators,

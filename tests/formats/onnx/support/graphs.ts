@@ -51,8 +51,10 @@ export function node(
   output: readonly string[],
   attributes: { readonly [name: string]: Value } = {},
 ): Partly<NodeProto> {
+  const dot = opType.lastIndexOf("."); // before it is a domain
   return {
-    opType,
+    opType: opType.slice(dot + 1),
+    domain: opType.slice(0, Math.max(dot, 0)),
     input,
     output,
     attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
@@ -98,7 +100,10 @@ export function graphOf({ nodes, inputs, weights = {}, ints = {}, outputs }: Gra
 export function fileOf(parts: GraphParts): Uint8Array<ArrayBuffer> {
   return encodeModel({
     irVersion: 8n,
-    opsetImport: [{ domain: "", version: BigInt(parts.opset ?? 17) }],
+    opsetImport: [{ domain: "", version: BigInt(parts.opset ?? 17) }, {
+      domain: "com.microsoft",
+      version: 1n,
+    }],
     graph: graphOf(parts),
   });
 }

@@ -4,6 +4,7 @@ import { operators } from "../../../../formats/onnx/import/operators/mod.ts";
 import { node, signed, type Value } from "./graphs.ts";
 import { controlCases } from "./control_cases.ts";
 import { type OperatorCase, recurrentCases, scanCases } from "./fold_cases.ts";
+import { fusedCases } from "./fused_cases.ts";
 import type { Named } from "./runtime.ts";
 
 type Attributes = { readonly [name: string]: Value };
@@ -376,4 +377,5 @@ export const operatorCases: readonly OperatorCase[] = [
   ...scanCases,
   ...recurrentCases,
   ...controlCases,
+  ...fusedCases,
 ];
