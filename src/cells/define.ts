@@ -29,7 +29,7 @@ import type { RecurrentCell } from "./cell.ts";
 export interface CellOptions extends WeightOptions<"kernel" | "recurrent" | "bias"> {
   /** The activation of the candidate; default `tanh`, null for none. */
   readonly activation?: ActivationLike;
-  /** Whether a bias is added; default true. */
+  /** Whether a bias is added; default true. If not, its other options have no effect, as in Keras. */
   readonly useBias?: boolean;
   /** Default `glorotUniform`. */
   readonly kernelInitializer?: InitializerLike;

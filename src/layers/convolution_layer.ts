@@ -38,7 +38,7 @@ export interface ConvolutionLayerOptions extends LayerOptions, WeightOptions<"bi
   readonly dilationRate?: PerAxis;
   /** A name or a function; default `linear`. */
   readonly activation?: ActivationLike;
-  /** Default true. */
+  /** Default true; without a bias, its other options have no effect, as in Keras. */
   readonly useBias?: boolean;
   /** Default `zeros`. */
   readonly biasInitializer?: InitializerLike;

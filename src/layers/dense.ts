@@ -24,7 +24,7 @@ export interface DenseOptions extends LayerOptions, WeightOptions<"kernel" | "bi
    * logits.
    */
   readonly activation?: ActivationLike;
-  /** Default true. */
+  /** Default true; without a bias, its other options have no effect, as in Keras. */
   readonly useBias?: boolean;
   /** Default `glorotUniform`. */
   readonly kernelInitializer?: InitializerLike;

@@ -23,9 +23,9 @@ export interface LayerNormalizationOptions extends LayerOptions, WeightOptions<"
   readonly axis?: number | readonly number[];
   /** Added to the variance; default 1e-3. */
   readonly epsilon?: number;
-  /** Whether `beta` is added; default true. */
+  /** Whether `beta` is added; default true. If not, its other options have no effect, as in Keras. */
   readonly center?: boolean;
-  /** Whether `gamma` multiplies; default true. */
+  /** Whether `gamma` multiplies; default true. If not, its other options have no effect, as in Keras. */
   readonly scale?: boolean;
   /** Default `zeros`. */
   readonly betaInitializer?: InitializerLike;

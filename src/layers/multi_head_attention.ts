@@ -33,7 +33,7 @@ export interface MultiHeadAttentionOptions<ReturnScores extends boolean = boolea
   readonly valueDim?: number;
   /** The number of features of the output, which may be in a list as in Keras; default that of the query. */
   readonly outputShape?: PerAxis;
-  /** Default true. */
+  /** Default true; without a bias, its other options have no effect, as in Keras. */
   readonly useBias?: boolean;
   /** Default `glorotUniform`. */
   readonly kernelInitializer?: InitializerLike;

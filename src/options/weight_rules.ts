@@ -11,7 +11,8 @@ import { type RegularizerLike, regularizerOption, resolveRegularizer } from "./r
 
 /**
  * The options of weights, named as in Keras: `kernelRegularizer` is a penalty of the kernel, and
- * `kernelConstraint` what it is replaced by after each update; default null: none.
+ * `kernelConstraint` what it is replaced by after each update; default null: none. As in Keras, options of a weight
+ * that a layer goes without, such as the bias with `useBias: false`, are accepted and have no effect.
  *
  * @typeParam Name What the weights are called in options, such as `kernel` or `recurrent`.
  */

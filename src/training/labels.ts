@@ -8,13 +8,14 @@ import { checkCount, checkFunction } from "../describe.ts";
 import { takeRows } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { bindShapes } from "../program/bindings.ts";
-import { evaluateDim, fixedDim } from "../tensor/dims.ts";
+import { type Dim, evaluateDim, fixedDim } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { resultFrom } from "../transforms/known.ts";
+import { knownFunction } from "../transforms/known.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Head, Objective } from "./objective.ts";
+import { withBatch } from "./open_sizes.ts";
 import type { Session } from "./steps.ts";
 
 /** The most samples whose masks are computed together, and the most values of their inputs, but for a single sample. */
@@ -29,9 +30,10 @@ const CHUNK = { samples: 1024, values: 2 ** 22 } as const;
 export function checkTargets(
   model: Layer,
   variables: Variables,
-  { objective, input, output }: Pick<Session, "objective" | "input" | "output">,
+  session: Pick<Session, "objective" | "data" | "output">,
   data: Data,
 ): void {
+  const { objective, output } = session;
   const outputs = flattenTree<Spec>(output).leaves;
   const targets = objective.targets(data.y as Tree<HostTensor>); // checkData has checked where they are
   objective.heads.forEach(({ loss, weight }, index) => {
@@ -39,14 +41,14 @@ export function checkTargets(
     const target = targets[index];
     if (!loss || loss.labels === "dense" || !target) return;
     const classes = fixedDim(shape[shape.length - 1], "The axis of the classes");
-    const countedOf = countedSteps(model, variables, objective, data, index);
+    const countedOf = countedSteps(model, variables, session, data, index);
     checkLabels(loss, target, classes, labelCounts(loss, target, countedOf));
     // A loss of weight 0 is left out, however large it is.
     if (loss.leastSteps === undefined || weight === 0 || shape.length < 2) return;
     const shapes = (tree: Tree<Spec>) => flattenTree<Spec>(tree).leaves.map(({ shape }) => shape);
     const steps = typeof shape[1] === "number"
       ? shape[1]
-      : evaluateDim(shape[1], bindShapes(shapes(input), shapes(data.x) as number[][])); // on the host
+      : evaluateDim(shape[1], bindShapes(shapes(session.data.x), shapes(data.x) as number[][])); // on the host
     checkLengths(loss, target, classes, { steps, countedOf });
   });
 }
@@ -57,19 +59,22 @@ export function checkTargets(
  */
 type CountedOf = (sample: number) => ArrayLike<number> | undefined;
 
-/** Outputs of which nothing is left out, or nothing that can be known. */
-const countEverything = new WeakSet<Head>();
+/** What says which steps of samples count; undefined if everything does, or if that cannot be known. */
+type CountedRows = (rows: Data) => HostTensor | undefined;
+
+/** The same by output and number of samples, or for any number. */
+const countedRows = new WeakMap<Head, Map<Dim, CountedRows | undefined>>();
 
 function countedSteps(
   model: Layer,
-  { params, state }: Variables,
-  objective: Objective,
+  variables: Variables,
+  session: Pick<Session, "objective" | "data">,
   data: Data,
-  head: number,
+  index: number,
 ): CountedOf {
   const inputs = flattenTree<HostTensor>(data.x).leaves;
   const [samples] = inputs[0].shape;
-  const batch = batchOf(model, state);
+  const batch = batchOf(model, variables.state);
   const perSample = inputs.reduce((values, { data }) => values + data.length / samples, 0);
   const size = typeof batch === "number"
     ? batch
@@ -77,7 +82,6 @@ function countedSteps(
   let chunk = -1;
   let counted: HostTensor | undefined;
   return (sample) => {
-    if (countEverything.has(objective.heads[head])) return undefined;
     const wanted = Math.floor(sample / size);
     if (wanted !== chunk) {
       chunk = wanted;
@@ -85,28 +89,41 @@ function countedSteps(
         { length: Math.min(size, samples - chunk * size) },
         (_, row) => chunk * size + row,
       );
-      counted = countedRows(takeRows(data, rows));
+      const countsOf = countedRowsOf(model, variables, session, index, rows.length);
+      counted = countsOf?.(takeRows(data, rows));
     }
-    if (counted === undefined) {
-      countEverything.add(objective.heads[head]);
-      return undefined;
-    }
+    if (counted === undefined) return undefined;
     const perSample = counted.data.length / counted.shape[0];
     const first = (sample - chunk * size) * perSample;
     return counted.data.subarray(first, first + perSample);
   };
+}
 
-  function countedRows(rows: Data): HostTensor | undefined {
-    const counts = resultFrom(
-      ({ x, ...target }: Data, variables: Variables): readonly Tensor[] => {
-        const found = objective.counted(model.apply(variables, x, { training: false }), target)[head];
-        return found ? [found] : [];
-      },
-      rows,
-      { params: mapTree(params, specOf), state: mapTree(state, specOf) },
-    );
-    return counts?.[0] as HostTensor | undefined; // the reference computes on the host
-  }
+/** Traced once for all sizes that the session has open. */
+function countedRowsOf(
+  model: Layer,
+  variables: Variables,
+  { objective, data }: Pick<Session, "objective" | "data">,
+  index: number,
+  rows: number,
+): CountedRows | undefined {
+  const head = objective.heads[index];
+  const known = countedRows.get(head) ?? new Map<Dim, CountedRows | undefined>();
+  countedRows.set(head, known);
+  const [batch] = flattenTree<Spec>(data.x).leaves[0].shape;
+  const count = typeof batch === "number" ? rows : batch;
+  if (known.has(count)) return known.get(count);
+  const counts = knownFunction(
+    ({ x, ...target }: Data, variables: Variables): readonly Tensor[] => {
+      const found = objective.counted(model.apply(variables, x, { training: false }), target)[index];
+      return found ? [found] : [];
+    },
+    withBatch(data, count),
+    mapTree(variables, specOf),
+  );
+  const first = counts && ((rows: Data) => counts(rows)?.[0] as HostTensor | undefined); // the reference's are on the host
+  known.set(count, first);
+  return first;
 }
 
 const isTrue = (value: number) => value !== 0;

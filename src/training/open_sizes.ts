@@ -29,7 +29,8 @@ function batchSize(model: Layer, state: Tree<Tensor>): Dim {
   return batchOf(model, state) ?? symbol("batch");
 }
 
-function withBatch<T>(tree: T, batch: Dim): T {
+/** The specs of data of this many samples. */
+export function withBatch<T>(tree: T, batch: Dim): T {
   return mapLike(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 

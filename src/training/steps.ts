@@ -12,7 +12,7 @@ import { type Compiled, compileTrace } from "../transforms/compile.ts";
 import type { Device } from "../transforms/devices.ts";
 import type { Runner, RunOptions } from "../transforms/runner.ts";
 import { haveSpecs, specsOf, type TreeSpecs } from "../tree/specs.ts";
-import { flattenTree, mapTree, printStructure, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, mapTree, printStructure, type Tree } from "../tree/tree.ts";
 import { resultsOf } from "./model_results.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { openBatch, openData, openTime } from "./open_sizes.ts";
@@ -54,8 +54,8 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
-  /** The specs of the model's input, in which sizes may be open. */
-  readonly input: Tree<Spec>;
+  /** The specs of the data, in which sizes may be open. */
+  readonly data: Data;
   /** The specs of the model's output, with the same open sizes. */
   readonly output: Tree<Spec>;
   /** The optimizer, if the trainer has one. */
@@ -350,7 +350,7 @@ function createSession(
   let knownOptimizerState: TreeSpecs | undefined;
   const session: KeptSession = {
     objective,
-    input: mapTree(batch.x, specOf),
+    data: mapLike(batch, specOf),
     output,
     optimizer,
     train: ofSession(train),

@@ -6,18 +6,19 @@ import { flattenTree, unflattenTree } from "../tree/tree.ts";
 import { prune } from "../passes/prune.ts";
 
 /**
- * The result of `fn`, computed immediately, if it reads nothing unknown; undefined if it does. Nothing else
- * is computed: if only the mask of a model is requested, the layers are not run.
+ * What computes `fn` for values of `known`, traced once; undefined if `fn` reads anything else. Nothing else is
+ * computed: if only the mask of a model is requested, the layers are not run. For values that are not on the host
+ * it gives undefined.
  *
- * @param known Trees of tensors on the host.
+ * @param known Trees of specs, whose sizes may be open.
  * @param unknown Trees of tensors or specs.
  */
-export function resultFrom<Known, Unknown, Result>(
+export function knownFunction<Known, Unknown, Result>(
   fn: (known: Known, unknown: Unknown) => Result,
-  known: Known,
+  known: unknown,
   unknown: unknown,
-): Result | undefined {
-  const given = flattenTree<Tensor>(known, "known");
+): ((known: Known) => Result | undefined) | undefined {
+  const given = flattenTree<Spec>(known, "known");
   const open = flattenTree<Spec>(unknown, "unknown");
   const { program, captured, result: structure } = traceFlat([...given.leaves, ...open.leaves], (tracers) => {
     const count = given.leaves.length;
@@ -31,13 +32,14 @@ export function resultFrom<Known, Unknown, Result>(
   const { equations, outputs } = prune(program, () => {});
   const read = new Set([...outputs, ...equations.flatMap(({ inputs }) => inputs)]);
   const inputs = program.inputs.slice(0, given.leaves.length);
-  const isKnown = captured.length === 0 &&
-    program.inputs.slice(inputs.length).every((value) => !read.has(value)) && given.leaves.every(isOnHost);
-  if (!isKnown) return undefined;
-  return unflattenTree<Result>(
-    structure,
-    runProgram({ inputs, equations, outputs }, given.leaves as HostTensor[]),
-  ); // tested above
+  if (captured.length > 0 || program.inputs.slice(inputs.length).some((value) => read.has(value))) {
+    return undefined;
+  }
+  return (known) => {
+    const { leaves } = flattenTree<Tensor>(known, "known");
+    if (!leaves.every(isOnHost)) return undefined;
+    return unflattenTree<Result>(structure, runProgram({ inputs, equations, outputs }, leaves));
+  };
 }
 
 function isOnHost(leaf: Tensor): leaf is HostTensor {

@@ -5,6 +5,7 @@ import { growSequential, type Scope } from "./generate_layers.ts";
 import type { Kind } from "./kinds.ts";
 import { drawProperties } from "./properties/mod.ts";
 import { randomFrom } from "./random.ts";
+import { withConstraints } from "./constraints.ts";
 import { withRegularizers } from "./regularizers.ts";
 import { drawInput, type Drawn, headLayer, kindOf } from "./generate_ends.ts";
 import { drawGraph } from "./generate_graph.ts";
@@ -55,13 +56,13 @@ export function drawCase(seed: number): Case {
   const isStateful = JSON.stringify(drawn.model).includes('"stateful":true');
   const statefulBatch = isStateful ? batch : null;
   const heads = outputs.map((kind) => drawHead(random, kind));
-  const draws = /"(dropout|recurrentDropout|rate)":0\.[0-9]*[1-9]/.test(JSON.stringify(drawn.model));
+  const draws = /"(dropout|recurrentDropout|rate|stddev)":0\.[0-9]*[1-9]/.test(JSON.stringify(drawn.model));
   const described: Omit<Case, "properties"> = {
     seed,
     ...drawn,
-    model: withRegularizers(
-      isStateful ? drawn.model : withOpenBatch(drawn.model),
-      random.fork("regularizers"),
+    model: withConstraints(
+      withRegularizers(isStateful ? drawn.model : withOpenBatch(drawn.model), random.fork("regularizers")),
+      random.fork("constraints"),
     ),
     samples: batch === null ? random.pick([1, 2, 3, 3, 4, 5]) : batch * random.whole(1, 2),
     holes: random.pick(["end", "end", "anywhere", "anywhere", "none"]),

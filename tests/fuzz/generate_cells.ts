@@ -139,8 +139,8 @@ export function drawFlags(random: Random, sequences: boolean): Options {
   };
 }
 
-/** Options of a convolutional LSTM over `space`, and the space of its output. */
-export function drawConvolution(
+/** A window over `space`, and the space of what it makes. */
+export function drawWindow(
   random: Random,
   space: readonly number[],
 ): { readonly options: Options; readonly space: readonly number[] } {
@@ -157,11 +157,25 @@ export function drawConvolution(
   return {
     space: out,
     options: {
-      filters: random.whole(1, 2),
       kernelSize,
       padding,
       ...(strides.some((stride) => stride > 1) ? { strides } : {}),
       ...(dilation.some((rate) => rate > 1) ? { dilationRate: dilation } : {}),
+    },
+  };
+}
+
+/** Options of a convolutional LSTM over `space`, and the space of its output. */
+export function drawConvolution(
+  random: Random,
+  given: readonly number[],
+): { readonly options: Options; readonly space: readonly number[] } {
+  const { options, space } = drawWindow(random, given);
+  return {
+    space,
+    options: {
+      filters: random.whole(1, 2),
+      ...options,
       ...gated(random, false),
       ...maybe(random, 0.2, () => ({ unitForgetBias: false })),
     },

@@ -6,21 +6,27 @@ import type { Random } from "./random.ts";
 
 export const features = (random: Random) => random.whole(1, 3);
 
+/** One to three axes, and channels. */
+function drawImage(random: Random): number[] {
+  const space = Array.from({ length: random.pick([1, 1, 2, 2, 3]) }, () => random.whole(1, 3));
+  return [...space, random.whole(1, 2)];
+}
+
 /** The forms that inputs have. */
 function drawShape(
   random: Random,
   time: number,
-  kind: "vector" | "sequence" | "images" | "documents",
+  kind: "vector" | "picture" | "sequence" | "images" | "documents",
 ): Pick<Kind, "shape" | "time"> {
   switch (kind) {
     case "vector":
       return { shape: [features(random)], time: 0 };
     case "sequence":
       return { shape: [time, features(random)], time: 1 };
-    case "images": {
-      const space = Array.from({ length: random.pick([1, 1, 2, 2, 3]) }, () => random.whole(1, 3));
-      return { shape: [time, ...space, random.whole(1, 2)], time: 1 };
-    }
+    case "picture":
+      return { shape: drawImage(random), time: 0 };
+    case "images":
+      return { shape: [time, ...drawImage(random)], time: 1 };
     case "documents":
       return { shape: [time, random.whole(1, 3), features(random)], time: 2 };
   }
@@ -51,7 +57,7 @@ export function drawInput(scope: Scope, time: number, group: number, inGraph: bo
   const form = drawShape(
     random,
     time,
-    random.pick(["sequence", "sequence", "sequence", "sequence", "images", "documents", "vector"]),
+    random.pick(["sequence", "sequence", "sequence", "sequence", "images", "picture", "documents", "vector"]),
   );
   const plain = form.shape.length === form.time + 1 && form.time > 0;
   const padding: Padding = plain && random.chance(0.35)

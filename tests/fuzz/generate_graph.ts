@@ -1,11 +1,12 @@
 /** Random graphs of layers and functions. */
 import type { GraphStep, InputDescription, LayerDescription, Places, Ref, RefTree } from "./description.ts";
+import { drawAttention, drawDot, type DrawnCall } from "./generate_attention.ts";
 import { drawCell, outputSize } from "./generate_cells.ts";
 import { growOne, type Scope } from "./generate_layers.ts";
 import { folded, type Kind } from "./kinds.ts";
 import type { Random } from "./random.ts";
 import { drawInput, type Drawn, headLayer, kindOf } from "./generate_ends.ts";
-import { mapRefs, readBy } from "./graph_refs.ts";
+import { drawTree, mapRefs, readBy } from "./graph_refs.ts";
 
 /** A value of a growing graph. */
 interface Node {
@@ -185,6 +186,14 @@ class Graph {
     });
   }
 
+  /** A layer on a list of nodes. */
+  together(drawn: DrawnCall | undefined): void {
+    if (!drawn) return;
+    const layer = this.layer(drawn.layer);
+    const step = this.add({ op: "call", layer, inputs: drawn.inputs });
+    this.nodes.push({ ref: `${step}.0`, kind: drawn.kind });
+  }
+
   /** A layer that was called before, on another node of the same features. */
   again(): void {
     const { random } = this.scope;
@@ -288,20 +297,6 @@ class Graph {
   }
 }
 
-/** Leaves in a random tree: alone, in a list, by name, or nested. */
-function drawTree<T>(random: Random, leaves: readonly T[]): TreeOfLeaves<T> {
-  if (leaves.length === 1 && random.chance(0.7)) return leaves[0];
-  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
-  const form = random.pick(["list", "object", "nested"]);
-  if (form === "list") return [...leaves];
-  if (form === "object" || leaves.length < 2) {
-    return Object.fromEntries(leaves.map((leaf, index) => [names[index], leaf]));
-  }
-  return { left: leaves[0], right: { list: leaves.slice(1) } };
-}
-
-type TreeOfLeaves<T> = T | readonly TreeOfLeaves<T>[] | { readonly [name: string]: TreeOfLeaves<T> };
-
 export function drawGraph(scope: Scope, time: number): Drawn {
   const { random } = scope;
   const graph = new Graph(scope, time);
@@ -314,11 +309,13 @@ export function drawGraph(scope: Scope, time: number): Drawn {
       const node = graph.float(random);
       if (node) graph.grow(node);
     } else if (what < 0.52) graph.merge();
-    else if (what < 0.65) graph.apply();
-    else if (what < 0.75) graph.again();
-    else if (what < 0.87) graph.handOver();
-    else if (what < 0.93) graph.bothWays();
-    else graph.cross();
+    else if (what < 0.62) graph.apply();
+    else if (what < 0.7) graph.again();
+    else if (what < 0.8) graph.handOver();
+    else if (what < 0.85) graph.bothWays();
+    else if (what < 0.89) graph.cross();
+    else if (what < 0.97) graph.together(drawAttention(random, scope.draws, graph.nodes));
+    else graph.together(drawDot(random, graph.nodes));
   }
   const node = graph.float(random);
   if (!node) graph.grow(graph.nodes[0]);

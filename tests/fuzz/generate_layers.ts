@@ -8,6 +8,7 @@ import {
   drawFlags,
   outputSize,
 } from "./generate_cells.ts";
+import { repeatVector, spatial } from "./generate_spatial.ts";
 import { folded, type Kind, reshaped, sequenceKind, stepKind } from "./kinds.ts";
 import type { Random } from "./random.ts";
 
@@ -84,6 +85,32 @@ const dropout: Grow = ({ random, draws }, kind) => {
     kind,
     kind.range,
   );
+};
+
+/** Layers with a choice of options that work on each value by itself. */
+const plain: Grow = ({ random, draws }, kind) => {
+  if (kind.shape.length <= kind.time) return;
+  const axes = kind.shape.map((_, axis) => axis + 1);
+  const { type, ...options } = random.pick<() => Options>([
+    () => ({ type: "eluLayer", ...(random.chance(0.5) ? { alpha: 0.5 } : {}) }),
+    () => ({ type: "leakyReluLayer", ...(random.chance(0.5) ? { negativeSlope: 0.125 } : {}) }),
+    () => ({
+      type: "reluLayer",
+      ...(random.chance(0.5) ? { maxValue: 0.75 } : {}),
+      ...(random.chance(0.5) ? { negativeSlope: 0.25 } : {}),
+      ...(random.chance(0.3) ? { threshold: 0.125 } : {}),
+    }),
+    () => ({ type: "softmaxLayer" }),
+    () => ({ type: "gaussianNoise", stddev: draws ? random.pick([0, 0.25]) : 0 }),
+    () => ({ type: "activityRegularization", ...(random.chance(0.3) ? { l1: 0.25 } : {}), l2: 0.125 }),
+    // Sizes that are open have one slope.
+    () => ({
+      type: "prelu",
+      sharedAxes: axes.filter((axis) => axis <= kind.time || random.chance(0.3)),
+      ...frozen(random),
+    }),
+  ])();
+  return elementwise({ type: String(type), options }, kind);
 };
 
 const normalizationOptions = (random: Random): Options => ({
@@ -291,6 +318,9 @@ const weighted: readonly (readonly [number, Grow])[] = [
   [1, dropout],
   [1, layerNormalization],
   [0.7, normalization],
+  [1.5, plain],
+  [4, spatial],
+  [0.5, repeatVector],
   [1.5, batchNormalization],
   [0.7, masking],
   [0.6, rearranging],

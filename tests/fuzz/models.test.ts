@@ -71,46 +71,18 @@ Deno.test("fuzz: random models agree with the interpreter, and what must change 
 });
 
 Deno.test("fuzz: a model that calls a stateful layer twice is compared without a gradient between its calls", async () => {
-  for (const seed of [200_000_004, 200_001_015]) {
+  for (const seed of [200_013_142, 200_054_523]) {
     const { found, coverage } = await fuzz({ models: 1, seed, backend: "wasm", only: "gradients" });
     assertEquals(found, []);
     assertEquals([...coverage.counts.properties], [["gradients checked", 1]]);
   }
 });
 
-/** A family of layers over one to three axes. */
-const overAxes = (name: string) => ["1d", "2d", "3d"].map((axes) => name + axes);
-
 /**
  * What the fuzzer does not draw: layers that other frameworks' cases hold alone, with their gradients, on every backend
  * (`tests/oracle/python/`), and a decoder that is no layer.
  */
-const NOT_DRAWN = [
-  ...[
-    "activityRegularization",
-    "additiveAttention",
-    "attention",
-    "multiHeadAttention",
-    "crf",
-    "viterbi",
-    "dot",
-  ],
-  ...[
-    "eluLayer",
-    "leakyReluLayer",
-    "prelu",
-    "reluLayer",
-    "softmaxLayer",
-    "unitNormalization",
-    "gaussianNoise",
-    "permute",
-    "repeatVector",
-  ],
-  ...["averagePooling", "maxPooling", "globalAveragePooling", "globalMaxPooling"].flatMap(overAxes),
-  ...["cropping", "zeroPadding", "upSampling", "spatialDropout", "conv"].flatMap(overAxes),
-  ...overAxes("conv").map((name) => `${name}Transpose`),
-  ...["depthwiseConv1d", "depthwiseConv2d", "separableConv1d", "separableConv2d"],
-].sort();
+const NOT_DRAWN = ["crf", "unitNormalization", "viterbi"];
 
 Deno.test("fuzz: every layer, cell, activation and property is drawn", () => {
   const coverage = createCoverage();

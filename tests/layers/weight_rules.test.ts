@@ -217,3 +217,28 @@ Deno.test("what is no regularizer or constraint is refused by name, with a remed
     "kernelRegularizer is a function",
   );
 });
+
+Deno.test("rules of weights that a layer goes without have no effect, and stay in its JSON", () => {
+  const bias = { useBias: false, biasRegularizer: "l2", biasConstraint: "nonNeg" } as const;
+  const scale = { scale: false, gammaRegularizer: "l1", gammaConstraint: "unitNorm" } as const;
+  const center = { center: false, betaRegularizer: "l2", betaConstraint: "nonNeg" } as const;
+  const sequence = cf.spec([null, 3, 2]);
+  for (
+    const [layer, input = sequence] of [
+      [cf.dense({ units: 2, ...bias })],
+      [cf.conv1d({ filters: 2, kernelSize: 2, ...bias })],
+      [cf.gru({ units: 2, ...bias })],
+      [cf.bidirectional(cf.lstm({ units: 2, ...bias }))],
+      [cf.convLstm1d({ filters: 2, kernelSize: 1, ...bias }), cf.spec([null, 3, 4, 2])],
+      [cf.layerNormalization(scale)],
+      [cf.batchNormalization({ ...scale, ...center })],
+    ] as const
+  ) {
+    const { params } = cf.init(layer, cf.key(0), input);
+    assertEquals(cf.item(cf.penaltyOf(layer, params)), 0, layer.type);
+    const after = cf.constrained(layer, params);
+    assertEquals(after, params, layer.type);
+    const read = cf.fromJson(cf.toJson(layer));
+    assertEquals(cf.toJson(read), cf.toJson(layer));
+  }
+});

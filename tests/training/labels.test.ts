@@ -10,7 +10,7 @@ import { model as graph } from "../../src/models/graph.ts";
 import { init } from "../../src/models/init.ts";
 import { call, input } from "../../src/models/nodes.ts";
 import { sequential } from "../../src/models/sequential.ts";
-import { less } from "../../src/operations/elementwise.ts";
+import { less, neg } from "../../src/operations/elementwise.ts";
 import { key as randomKey, normal } from "../../src/operations/random.ts";
 import { at } from "../../src/operations/structure.ts";
 import { full } from "../../src/operations/creation.ts";
@@ -21,7 +21,7 @@ import { type Loss, sparseCategoricalCrossentropy } from "../../src/training/los
 import type { Data } from "../../src/training/objective.ts";
 import { evaluate } from "../../src/training/predict.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
-import { resultFrom } from "../../src/transforms/known.ts";
+import { knownFunction } from "../../src/transforms/known.ts";
 
 const ints = (rows: readonly number[][]): HostTensor => tensor(rows, { dtype: "int32" });
 const tagger = sequential([
@@ -125,14 +125,18 @@ Deno.test("a mask that weights decide is not known beforehand: all labels are lo
   assertEquals(loss, [0], "nothing counts");
 });
 
-Deno.test("resultFrom: what reads the unknown is not computed", () => {
-  const known = [tensor([1, 2])];
-  assertEquals(
-    resultFrom(([a]: readonly Tensor[], [b]: readonly Tensor[]) => [a, less(a, b)][0], known, [spec([2])]),
-    known[0],
+Deno.test("knownFunction: what reads the unknown is not computed", () => {
+  const known = [spec(["size"])];
+  const negative = knownFunction(
+    ([a]: readonly Tensor[], [b]: readonly Tensor[]) => [neg(a), less(a, b)][0],
+    known,
+    [spec([1])],
   );
+  for (const values of [[1, 2], [3, 4, 5]]) {
+    assertEquals(negative?.([tensor(values)]), tensor(values.map((value) => -value)));
+  }
   assertEquals(
-    resultFrom(([a]: readonly Tensor[], [b]: readonly Tensor[]) => less(a, b), known, [spec([2])]),
+    knownFunction(([a]: readonly Tensor[], [b]: readonly Tensor[]) => less(a, b), known, [spec([1])]),
     undefined,
   );
 });
@@ -165,6 +169,47 @@ Deno.test("a sequence of labels that is too long for its prediction is refused, 
   await refused(
     ints([[1, 2], [1, 2], [2, 2]]),
     "the 2 labels of sample 2 need 3 steps, as equal neighbors take one more, but its prediction has 2 that count;",
+  );
+});
+
+Deno.test("batches of sequences are checked by a single trace of the model", async () => {
+  let traced = 0;
+  const counting = defineLayer({
+    type: "counting",
+    options: {},
+    initParams: () => [],
+    apply: ({ state }, x, { mask }) => {
+      traced++;
+      return { output: x, state, mask };
+    },
+  });
+  const model = sequential([
+    embedding({ inputDim: 9, outputDim: 4, maskZero: true }),
+    counting,
+    dense({ units: 3 }),
+  ]);
+  const given = init(model, randomKey(1), spec([null, null], "int32"));
+  const batch = (...lengths: number[]): Data => ({
+    x: ints(
+      lengths.map((length) => Array.from({ length: Math.max(...lengths) }, (_, at) => at < length ? 1 : 0)),
+    ),
+    y: ints(lengths.map(() => [1, 2])),
+  });
+  const tracesOf = async (loss: Loss, ...batches: readonly Data[]) => {
+    traced = 0;
+    using trainer = createTrainer(model, { loss, device: "reference" });
+    for (const data of batches) await trainer.testOnBatch(given, data);
+    return traced;
+  };
+  const batches = [batch(4, 3), batch(4, 2), batch(5, 4, 2), batch(7)];
+  assertEquals(
+    await tracesOf(ctc(), ...batches),
+    1 + await tracesOf(ctc({ zeroInfinity: true }), ...batches),
+  );
+  await assertRejects(
+    () => tracesOf(ctc(), batch(4, 3), batch(5, 1)),
+    RangeError,
+    "the 2 labels of sample 1 need 2 steps, but its prediction has 1 that count;",
   );
 });
 

@@ -1,7 +1,7 @@
 /**
  * Mutated Keras files: each must be read, or be refused with a KerasFileError, soon.
  *
- *     deno run --allow-read tests/formats/fuzz/keras.ts [count] [seed]
+ *     deno run --allow-read tests/formats/fuzz/keras.ts [count] [first seed]
  *
  * Without a seed one is drawn; it is printed.
  */
@@ -12,164 +12,99 @@ import {
   saveKerasWeights,
   toKeras,
 } from "../../../formats/keras/mod.ts";
-import { readArchive, writeArchive } from "../../../formats/keras/archive.ts";
+import { type Archive, readArchive } from "../../../formats/keras/archive.ts";
 import { readHdf5 } from "../../../formats/keras/hdf5.ts";
 import type { Json } from "../../../src/options/json.ts";
-import { examples, variablesOf } from "../keras/models.ts";
 import { withConfig } from "../keras/legacy_file.ts";
+import { examples, variablesOf } from "../keras/models.ts";
 import { oldFixture } from "../keras/support.ts";
-import { drawSeed, mutate, type Random, seeded } from "./mutate.ts";
+import { storedZip } from "../support/zip.ts";
+import { mutateJson } from "./json.ts";
+import { mutate, type Random } from "./mutate.ts";
+import { fuzzAll, type Fuzzed, fuzzTarget } from "./target.ts";
 
-/** The longest that a file may take, in milliseconds; a file that is whole takes some 30. */
-const LONGEST = 10_000;
+const options = { maxBytes: 2 ** 24 };
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
-/** What came of the files. */
-export interface Outcome {
-  readonly read: number;
-  readonly refused: number;
-  /** Of one file, in milliseconds. */
-  readonly longest: number;
+/** Models, and what is written of them. */
+const written = await Promise.all(
+  ["single", "translator", "graph", "cells", "stateful"].map(async (name) => {
+    const example = examples[name]();
+    const { model, input } = example;
+    const variables = variablesOf(example);
+    const file = await toKeras(model, variables, { input });
+    const archive = await readArchive(file, options.maxBytes);
+    return { model, variables, file, archive, weights: await saveKerasWeights(model, variables) };
+  }),
+);
+
+/** A `.keras` file; `writeArchive` takes as long as the reading of it. */
+function archiveOf({ config, metadata = "{}", weights }: Archive): Uint8Array {
+  return storedZip({
+    "metadata.json": encoder.encode(metadata),
+    "config.json": encoder.encode(config),
+    "model.weights.h5": weights,
+  });
 }
 
-/** Reads a mutated file. */
-type Target = (random: Random) => Promise<unknown>;
+/** Files of Keras 2: whole models in HDF5. */
+const old = await Promise.all(["old_sequential.h5.gz", "old_graph.h5.gz"].map(async (name) => {
+  const file: Uint8Array = await oldFixture(name);
+  const [text] = await readHdf5(file, options.maxBytes, (file) => file.texts("", "model_config")) ?? [];
+  return { ...await fromKeras(file), file, text };
+}));
 
-const names = ["single", "translator", "graph", "cells", "stateful"];
+/** Text with mutated bytes. */
+const mutateText = (text: string, draw: Random) => decoder.decode(mutate(encoder.encode(text), draw));
 
 /** Files mutated in all places: as bytes, as weights under a right checksum, or as configuration. */
-async function targets(): Promise<
-  { readonly mutated: Target[]; readonly whole: (() => Promise<unknown>)[] }
-> {
-  const whole: (() => Promise<unknown>)[] = [];
-  const mutated = await Promise.all(names.map(async (name): Promise<Target[]> => {
-    const example = examples[name]();
-    const variables = variablesOf(example);
-    const file = await toKeras(example.model, variables, { input: example.input });
-    const weights = await saveKerasWeights(example.model, variables);
-    const archive = await readArchive(file, 2 ** 20);
-    const config: Json = JSON.parse(archive.config);
-    const options = { maxBytes: 2 ** 24 };
-    whole.push(() => loadKerasWeights(example.model, variables, weights), () => fromKeras(file));
-    const ofWeights: Target = (random) =>
-      loadKerasWeights(example.model, variables, mutate(weights, random), options);
-    return [
-      ofWeights,
-      ofWeights,
-      ofWeights,
-      (random) => fromKeras(mutate(file, random), options),
-      async (random) =>
-        fromKeras(await writeArchive({ ...archive, weights: mutate(archive.weights, random) }), options),
-      async (random) =>
-        fromKeras(
-          await writeArchive({ ...archive, config: JSON.stringify(mutateJson(config, random)) }),
-          options,
-        ),
-      async (random) => {
-        const text = new TextDecoder().decode(mutate(new TextEncoder().encode(archive.config), random));
-        return await fromKeras(await writeArchive({ ...archive, config: text }), options);
-      },
-    ];
-  }));
-  const old = await Promise.all(["old_sequential.h5.gz", "old_graph.h5.gz"].map(oldTargets));
-  return {
-    mutated: [...mutated, ...old.map(({ mutated }) => mutated)].flat(),
-    whole: [...whole, ...old.map(({ read }) => read)],
-  };
-}
+export const keras: Fuzzed = {
+  name: "Keras",
+  isDocumented: (error) => error instanceof KerasFileError,
+  targets: {
+    "files of weights": fuzzTarget(
+      written,
+      (one, draw) => ({ ...one, weights: mutate(one.weights, draw) }),
+      ({ model, variables, weights }) => loadKerasWeights(model, variables, weights, options),
+    ),
+    "archives": fuzzTarget(written.map(({ file }) => file), mutate, (file) => fromKeras(file, options)),
+    "weights in archives": fuzzTarget(
+      written.map(({ archive }) => archive),
+      (archive, draw) => ({ ...archive, weights: mutate(archive.weights, draw) }),
+      (archive) => fromKeras(archiveOf(archive), options),
+    ),
+    "configurations in archives": fuzzTarget(
+      written.map(({ archive }) => ({ ...archive, config: JSON.parse(archive.config) as Json })),
+      (archive, draw) => ({ ...archive, config: mutateJson(archive.config, draw) }),
+      (archive) => fromKeras(archiveOf({ ...archive, config: JSON.stringify(archive.config) }), options),
+    ),
+    "texts of configurations in archives": fuzzTarget(
+      written.map(({ archive }) => archive),
+      (archive, draw) => ({ ...archive, config: mutateText(archive.config, draw) }),
+      (archive) => fromKeras(archiveOf(archive), options),
+    ),
+    "whole models in HDF5": fuzzTarget(
+      old.map(({ file }) => file),
+      mutate,
+      (file) => fromKeras(file, options),
+    ),
+    "whole models in HDF5, read as weights": fuzzTarget(
+      old,
+      (one, draw) => ({ ...one, file: mutate(one.file, draw) }),
+      ({ model, variables, file }) => loadKerasWeights(model, variables, file, options),
+    ),
+    "configurations in HDF5": fuzzTarget(
+      old.map(({ file, text }) => ({ file, config: JSON.parse(text) as Json })),
+      ({ file, config }, draw) => ({ file, config: mutateJson(config, draw) }),
+      async ({ file, config }) => fromKeras(await withConfig(file, JSON.stringify(config)), options),
+    ),
+    "texts of configurations in HDF5": fuzzTarget(
+      old,
+      (one, draw) => ({ ...one, text: mutateText(one.text, draw).replaceAll("\0", "") }), // where texts end
+      async ({ file, text }) => fromKeras(await withConfig(file, text), options),
+    ),
+  },
+};
 
-/** Whole-model HDF5 files: as bytes, and with another configuration. */
-async function oldTargets(name: string): Promise<{ mutated: Target[]; read: () => Promise<unknown> }> {
-  const file = await oldFixture(name);
-  const options = { maxBytes: 2 ** 24 };
-  const { model, variables } = await fromKeras(file);
-  const [text] = await readHdf5(file, 2 ** 24, (file) => file.texts("", "model_config")) ?? [];
-  const config: Json = JSON.parse(text);
-  const ofBytes: Target = (random) => fromKeras(mutate(file, random), options);
-  return {
-    mutated: [
-      ofBytes,
-      ofBytes,
-      (random) => loadKerasWeights(model, variables, mutate(file, random), options),
-      async (random) =>
-        fromKeras(await withConfig(file, JSON.stringify(mutateJson(config, random))), options),
-      async (random) => {
-        const changed = mutate(new TextEncoder().encode(text), random);
-        return await fromKeras(
-          await withConfig(file, new TextDecoder().decode(changed).replaceAll("\0", "")),
-          options,
-        );
-      },
-    ],
-    read: () => fromKeras(file),
-  };
-}
-
-const odd: readonly Json[] = [null, true, false, 0, -1, 1.5, 1e9, 2 ** 53, 1e300, "", "x", "keras", [], {}, [
-  [],
-]];
-
-/** The configuration with one to three values changed for odd ones, or for others from it. */
-export function mutateJson(config: Json, random: Random): Json {
-  const copy: Json = structuredClone(config);
-  for (let count = 1 + random(3); count > 0; count--) {
-    const places: { readonly holder: Record<string, Json>; readonly key: string }[] = [];
-    const collect = (value: Json) => {
-      if (typeof value !== "object" || value === null) return;
-      const holder = value as Record<string, Json>; // a copy of our own, so it may be changed
-      for (const key of Object.keys(holder)) {
-        places.push({ holder, key });
-        collect(holder[key]);
-      }
-    };
-    collect(copy);
-    if (places.length === 0) break;
-    const { holder, key } = places[random(places.length)];
-    const other = places[random(places.length)];
-    const choice = random(3);
-    if (choice === 0) holder[key] = structuredClone(odd[random(odd.length)]);
-    else if (choice === 1) holder[key] = structuredClone(other.holder[other.key]);
-    else delete holder[key];
-  }
-  return copy;
-}
-
-/**
- * Reads `count` mutated files.
- *
- * @throws Error with the number of the file for what is no KerasFileError, or takes too long.
- */
-export async function fuzz(
-  count: number,
-  seed: number,
-  report: (done: number) => void = () => {},
-): Promise<Outcome> {
-  const { mutated: all, whole } = await targets();
-  let [read, refused, longest] = [0, 0, 0];
-  for (let index = 0; index < count; index++) {
-    const random = seeded(seed + index);
-    const target = all[index % all.length];
-    const start = performance.now();
-    try {
-      await target(random);
-      read++;
-    } catch (cause) {
-      if (!(cause instanceof KerasFileError)) {
-        throw new Error(`file ${index} of seed ${seed}: it is refused with ${String(cause)}`, { cause });
-      }
-      refused++;
-    }
-    const took = performance.now() - start;
-    longest = Math.max(longest, took);
-    if (took > LONGEST) throw new Error(`file ${index} of seed ${seed}: it takes ${Math.round(took)} ms`);
-    if ((index + 1) % 5000 === 0) report(index + 1);
-  }
-  for (const read of whole) await read(); // damaged files have left nothing behind
-  return { read, refused, longest };
-}
-
-if (import.meta.main) {
-  const [count = 100_000, seed = drawSeed()] = Deno.args.map(Number);
-  console.log(`Keras: ${count} files, seed ${seed}`);
-  const { read, refused, longest } = await fuzz(count, seed, (done) => console.log(`${done} files`));
-  console.log(`${count} files: ${read} read, ${refused} refused, the longest took ${Math.round(longest)} ms`);
-}
+if (import.meta.main) await fuzzAll(keras, Deno.args);

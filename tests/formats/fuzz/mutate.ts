@@ -1,4 +1,4 @@
-/** Mutations of files, for readers that must refuse what they cannot read: they load, or throw an error of their own. */
+/** Mutations of bytes, and the generator that draws them. */
 
 /** A generator of whole numbers below `bound`, the same for the same seed (mulberry32). */
 export type Random = (bound: number) => number;
@@ -103,49 +103,4 @@ export function mutate(bytes: Uint8Array, draw: Random): Uint8Array {
   let changed = bytes;
   for (let count = draw(3); count >= 0; count--) changed = mutations[draw(mutations.length)](changed, draw);
   return changed;
-}
-
-/** What a reader makes of mutated files. */
-export interface FuzzTarget {
-  /** Files that are read. */
-  readonly seeds: readonly Uint8Array[];
-  /** Reads a file. */
-  readonly read: (bytes: Uint8Array) => unknown;
-  /** Whether an error is one that the reader's documentation names. */
-  readonly isDocumented: (error: unknown) => boolean;
-  /** How long one file may take, in milliseconds; default 2000. */
-  readonly limit?: number;
-}
-
-/** How many files were read, and how many refused. */
-export interface FuzzCounts {
-  readonly read: number;
-  readonly refused: number;
-  /** The longest time that one file took, in milliseconds. */
-  readonly slowest: number;
-}
-
-/** Reads `count` mutated files; throws with the seed of the first that is neither read nor refused as documented. */
-export async function fuzz(target: FuzzTarget, count: number, firstSeed = 1): Promise<FuzzCounts> {
-  let [read, refused, slowest] = [0, 0, 0];
-  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const draw = seeded(seed);
-    const file = mutate(target.seeds[draw(target.seeds.length)], draw);
-    const begin = performance.now();
-    try {
-      await target.read(file);
-      read++;
-    } catch (error) {
-      if (!target.isDocumented(error)) {
-        throw new Error(`seed ${seed} (${file.length} bytes) throws what is not documented`, {
-          cause: error,
-        });
-      }
-      refused++;
-    }
-    const took = performance.now() - begin;
-    slowest = Math.max(slowest, took);
-    if (took > (target.limit ?? 2000)) throw new Error(`seed ${seed} took ${took.toFixed()} ms`);
-  }
-  return { read, refused, slowest };
 }

@@ -25,9 +25,10 @@ import {
   readSafetensors,
   saveCheckpoint,
 } from "../../../formats/safetensors/mod.ts";
-import { drawSeed, fuzz, type FuzzTarget } from "./mutate.ts";
+import { mutate } from "./mutate.ts";
+import { fuzzAll, type Fuzzed, fuzzTarget } from "./target.ts";
 
-function isDocumented(error: unknown): boolean {
+function isDocumented(error: unknown): error is SyntaxError {
   return error instanceof SyntaxError &&
     /^Cannot read the (safetensors file|checkpoint): /.test(error.message);
 }
@@ -99,46 +100,35 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   });
 }
 
-/** The readers, and what is mutated. */
-export const safetensorsTargets: Readonly<Record<string, FuzzTarget>> = {
-  "files and checkpoints": {
-    seeds: [...checkpoints(), ...files()],
-    read: (bytes) => loadCheckpoint(bytes),
-    isDocumented,
-  },
-  "streams of a known length": {
-    seeds: files(),
-    read: (bytes) => readSafetensors(streamOf(bytes), { length: bytes.length }),
-    isDocumented,
-  },
-  "streams of any length": {
-    seeds: files(),
-    read: (bytes) => readSafetensors(streamOf(bytes)),
-    isDocumented,
-  },
-  "headers": {
-    seeds: [mixed.slice(8, headerEnd(mixed))],
-    read: (header) => decodeSafetensors(withHeader(mixed, header)),
-    isDocumented,
-  },
-  "models": {
-    seeds: [metadataOf(checkpoint, "model")],
-    read: (text) => loadCheckpoint(withMetadata(checkpoint, "model", text)),
-    isDocumented,
-  },
-  "structures": {
-    seeds: [metadataOf(checkpoint, "structure")],
-    read: (text) => loadCheckpoint(withMetadata(checkpoint, "structure", text)),
-    isDocumented,
+/** Files and checkpoints, from bytes and from streams, and the parts of a header. */
+export const safetensors: Fuzzed = {
+  name: "safetensors",
+  isDocumented,
+  targets: {
+    "files": fuzzTarget(files(), mutate, (bytes) => decodeSafetensors(bytes)),
+    "checkpoints": fuzzTarget(checkpoints(), mutate, (bytes) => loadCheckpoint(bytes)),
+    "streams of a known length": fuzzTarget(
+      files(),
+      mutate,
+      (bytes) => readSafetensors(streamOf(bytes), { length: bytes.length }),
+    ),
+    "streams of any length": fuzzTarget(files(), mutate, (bytes) => readSafetensors(streamOf(bytes))),
+    "headers": fuzzTarget(
+      [mixed.slice(8, headerEnd(mixed))],
+      mutate,
+      (header) => decodeSafetensors(withHeader(mixed, header)),
+    ),
+    "models": fuzzTarget(
+      [metadataOf(checkpoint, "model")],
+      mutate,
+      (text) => loadCheckpoint(withMetadata(checkpoint, "model", text)),
+    ),
+    "structures": fuzzTarget(
+      [metadataOf(checkpoint, "structure")],
+      mutate,
+      (text) => loadCheckpoint(withMetadata(checkpoint, "structure", text)),
+    ),
   },
 };
 
-if (import.meta.main) {
-  const [count = 100_000, firstSeed = drawSeed()] = Deno.args.map(Number);
-  console.log(`safetensors: ${count} files, seed ${firstSeed}`);
-  const targets = Object.entries(safetensorsTargets);
-  for (const [name, target] of targets) {
-    const { read, refused, slowest } = await fuzz(target, Math.ceil(count / targets.length), firstSeed);
-    console.log(`${name}: ${read} read, ${refused} refused, the slowest took ${slowest.toFixed(1)} ms`);
-  }
-}
+if (import.meta.main) await fuzzAll(safetensors, Deno.args);

@@ -1,61 +1,74 @@
 /**
  * Mutated models of TensorFlow.js: each must be read, or be refused with a KerasFileError, soon.
  *
- *     deno run tests/formats/fuzz/tfjs.ts [count] [seed]
+ *     deno run tests/formats/fuzz/tfjs.ts [count] [first seed]
  *
  * Without a seed one is drawn; it is printed.
  */
 import { fromTfjs, KerasFileError, toTfjs } from "../../../formats/tfjs/mod.ts";
 import type { Json } from "../../../src/options/json.ts";
 import { examples, variablesOf } from "../tfjs/models.ts";
-import { mutateJson } from "./keras.ts";
-import { drawSeed, fuzz, type FuzzTarget, seeded } from "./mutate.ts";
+import { mutateJson } from "./json.ts";
+import { mutate } from "./mutate.ts";
+import { fuzzAll, type Fuzzed, fuzzTarget } from "./target.ts";
 
-const isDocumented = (error: unknown) => error instanceof KerasFileError;
+/** The text of a `model.json`, and its file of weights. */
+interface Files {
+  readonly json: string;
+  readonly weights: Uint8Array;
+}
+
+const decoder = new TextDecoder();
+
+const written: readonly Files[] = await Promise.all(
+  ["sequential", "graph", "regularized"].map(async (name) => {
+    const example = examples[name]();
+    const files = await toTfjs(example.model, variablesOf(example), { input: example.input });
+    return { json: decoder.decode(files["model.json"]), weights: files["group1-shard1of1.bin"] };
+  }),
+);
+
+/** The same with weights of one byte, and in two files. */
+function quantized({ json, weights }: Files): Files {
+  const whole = JSON.parse(json);
+  const [group] = whole.weightsManifest;
+  for (const weight of group.weights) weight.quantization = { dtype: "uint8", scale: 0.01, min: -1 };
+  group.paths = ["group1-shard1of2.bin", "group1-shard2of2.bin"];
+  return { json: JSON.stringify(whole), weights: weights.filter((_, index) => index % 4 === 0) };
+}
+
+const files = [...written, quantized(written[0])];
+
+function read({ json, weights }: Files): Promise<unknown> {
+  const middle = weights.length >> 1;
+  const shards: Readonly<Record<string, Uint8Array>> = {
+    "group1-shard1of2.bin": weights.subarray(0, middle),
+    "group1-shard2of2.bin": weights.subarray(middle),
+  };
+  return fromTfjs(json, (name) => shards[name] ?? weights, { maxBytes: 2 ** 24 });
+}
 
 /** `model.json` with mutated bytes, with mutated values, and weight files with mutated bytes. */
-export async function tfjsTargets(): Promise<Readonly<Record<string, FuzzTarget>>> {
-  const all = await Promise.all(["sequential", "graph"].map(async (name) => {
-    const example = examples[name]();
-    return await toTfjs(example.model, variablesOf(example), { input: example.input });
-  }));
-  const options = { maxBytes: 2 ** 24 };
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  const seeds = all.map((files) => files["model.json"]);
-  const [{ "group1-shard1of1.bin": weights }] = all;
-  const shards = all.map((files) => files["group1-shard1of1.bin"]);
-  /** The weights of the model that a mutated text still is. */
-  const shardFor = (json: string) => shards[json.includes('"Model"') ? 1 : 0];
-  return {
-    "text of a model.json": {
-      seeds,
-      read: (bytes) => fromTfjs(text(bytes), () => shardFor(text(bytes)), options),
-      isDocumented,
-    },
-    "JSON of a model.json": {
-      seeds,
-      read: (bytes) => {
-        // What the mutation changed decides the values that are drawn.
-        const seed = bytes.reduce((sum, byte, index) => (sum + byte * (index + 1)) | 0, bytes.length);
-        const [json] = seeds.filter((_, index) => index === (seed & 1));
-        const changed = mutateJson(JSON.parse(text(json)) as Json, seeded(seed));
-        return fromTfjs(JSON.stringify(changed), () => shardFor(text(json)), options);
-      },
-      isDocumented,
-    },
-    "file of weights": {
-      seeds: [weights],
-      read: (bytes) => fromTfjs(text(seeds[0]), () => bytes, options),
-      isDocumented,
-    },
-  };
-}
+export const tfjs: Fuzzed = {
+  name: "TensorFlow.js",
+  isDocumented: (error) => error instanceof KerasFileError,
+  targets: {
+    "text of a model.json": fuzzTarget(
+      files,
+      (one, draw) => ({ ...one, json: decoder.decode(mutate(new TextEncoder().encode(one.json), draw)) }),
+      read,
+    ),
+    "JSON of a model.json": fuzzTarget(
+      files.map((one) => ({ ...one, json: JSON.parse(one.json) as Json })),
+      (one, draw) => ({ ...one, json: mutateJson(one.json, draw) }),
+      (one) => read({ ...one, json: JSON.stringify(one.json) }),
+    ),
+    "file of weights": fuzzTarget(
+      files,
+      (one, draw) => ({ ...one, weights: mutate(one.weights, draw) }),
+      read,
+    ),
+  },
+};
 
-if (import.meta.main) {
-  const [count = 100_000, seed = drawSeed()] = Deno.args.map(Number);
-  for (const [name, target] of Object.entries(await tfjsTargets())) {
-    console.log(`${name}: ${count} files from seed ${seed}`);
-    const { read, refused, slowest } = await fuzz(target, count, seed);
-    console.log(`  ${read} read, ${refused} refused, the slowest took ${slowest.toFixed()} ms`);
-  }
-}
+if (import.meta.main) await fuzzAll(tfjs, Deno.args);

@@ -17,13 +17,11 @@ import { failTorch } from "../../../formats/torch/files/errors.ts";
 import { readPickle } from "../../../formats/torch/files/pickle.ts";
 import { selectStateDict } from "../../../formats/torch/files/select.ts";
 import { fixture } from "../torch/fixtures.ts";
-import { zip } from "../torch/pickles.ts";
-import { drawSeed, fuzz, type FuzzTarget } from "./mutate.ts";
+import { storedZip } from "../support/zip.ts";
+import { mutate } from "./mutate.ts";
+import { fuzzAll, type Fuzzed, fuzzTarget } from "./target.ts";
 
 const maxBytes = 2 ** 24;
-
-/** The longest that an archive may take, in milliseconds, on a busy machine; one that is whole takes some 30. */
-const limit = 10_000;
 
 /** Of each file, as the tests of files read them. */
 const torchFiles = await Promise.all(
@@ -49,67 +47,49 @@ function entryOf(entries: Readonly<Record<string, Uint8Array>>, name: string): s
   return found;
 }
 
-const isTorchError = (error: unknown) => error instanceof TorchFileError;
-const isNumpyError = (error: unknown) => error instanceof NumpyFileError;
-
 const [archive, arrays] = [await entriesOf(torchFiles[2]), await entriesOf(npzFiles[0])];
 const pickleName = entryOf(archive, "data.pkl");
+const pickles = await Promise.all(torchFiles.map(async (file) => {
+  const entries = await entriesOf(file);
+  return entries[entryOf(entries, "data.pkl")];
+}));
+const npyFiles = ["<f4", "fortran >i2", "axes", "scalar"].map((name) => arrays[`${name}.npy`]);
 
-/** The readers, and what is mutated: whole files, and the parts that checksums protect in an archive. */
-export const torchTargets: Readonly<Record<string, FuzzTarget>> = {
-  "files of PyTorch before 1.6": {
-    seeds: oldFiles,
-    read: (bytes) => decodeTorchFile(bytes, { maxBytes }),
-    isDocumented: isTorchError,
-  },
-  "pickles": {
-    seeds: await Promise.all(torchFiles.map(async (file) => {
-      const entries = await entriesOf(file);
-      return entries[entryOf(entries, "data.pkl")];
-    })),
-    read: (pickle) => selectStateDict(readPickle(pickle, 0, "the pickle", failTorch).value, ""),
-    isDocumented: isTorchError,
-  },
-  "pickles in archives": {
-    seeds: [archive[pickleName]],
-    read: async (pickle) => decodeTorchFile(await zip({ ...archive, [pickleName]: pickle }), { maxBytes }),
-    isDocumented: isTorchError,
-    limit,
-  },
-  "archives of PyTorch": {
-    seeds: torchFiles,
-    read: (bytes) => decodeTorchFile(bytes, { maxBytes }),
-    isDocumented: isTorchError,
-    limit,
-  },
-  "arrays of NumPy": {
-    seeds: ["<f4", "fortran >i2", "axes", "scalar"].map((name) => arrays[`${name}.npy`]),
-    read: (bytes) => decodeNpy(bytes),
-    isDocumented: isNumpyError,
-  },
-  "archives of NumPy": {
-    seeds: npzFiles,
-    read: (bytes) => decodeNpz(bytes, { maxBytes }),
-    isDocumented: isNumpyError,
-    limit,
+/** Files of PyTorch: whole ones, and the parts that checksums protect in an archive. */
+export const torch: Fuzzed = {
+  name: "PyTorch",
+  isDocumented: (error) => error instanceof TorchFileError,
+  targets: {
+    "files before 1.6": fuzzTarget(oldFiles, mutate, (bytes) => decodeTorchFile(bytes, { maxBytes })),
+    "pickles": fuzzTarget(
+      pickles,
+      mutate,
+      (pickle) => selectStateDict(readPickle(pickle, 0, "the pickle", failTorch).value, ""),
+    ),
+    "pickles in archives": fuzzTarget(
+      [archive[pickleName]],
+      mutate,
+      (pickle) => decodeTorchFile(storedZip({ ...archive, [pickleName]: pickle }), { maxBytes }),
+    ),
+    "archives": fuzzTarget(torchFiles, mutate, (bytes) => decodeTorchFile(bytes, { maxBytes })),
   },
 };
 
-/** The targets of which a file takes a millisecond or more, as an archive is opened or written for each. */
-export const slowTargets: readonly string[] = [
-  "pickles in archives",
-  "archives of PyTorch",
-  "archives of NumPy",
-];
+/** Files of NumPy: arrays, and archives of them. */
+export const numpy: Fuzzed = {
+  name: "NumPy",
+  isDocumented: (error) => error instanceof NumpyFileError,
+  targets: {
+    "arrays": fuzzTarget(npyFiles, mutate, (bytes) => decodeNpy(bytes)),
+    "arrays in archives": fuzzTarget(
+      npyFiles,
+      mutate,
+      (bytes) => decodeNpz(storedZip({ "whole.npy": npyFiles[0], "mutated.npy": bytes }), { maxBytes }),
+    ),
+    "archives": fuzzTarget(npzFiles, mutate, (bytes) => decodeNpz(bytes, { maxBytes })),
+  },
+};
 
 if (import.meta.main) {
-  const [count = 100_000, firstSeed = drawSeed()] = Deno.args.map(Number);
-  console.log(`PyTorch and NumPy: ${count} files, seed ${firstSeed}`);
-  // A tenth of the files for the slow targets, as one of theirs takes as long as dozens of others.
-  const [slow, fast] = [slowTargets.length, Object.keys(torchTargets).length - slowTargets.length];
-  for (const [name, target] of Object.entries(torchTargets)) {
-    const share = slowTargets.includes(name) ? 0.1 / slow : 0.9 / fast;
-    const { read, refused, slowest } = await fuzz(target, Math.ceil(share * count), firstSeed);
-    console.log(`${name}: ${read} read, ${refused} refused, the slowest took ${slowest.toFixed(1)} ms`);
-  }
+  for (const fuzzed of [torch, numpy]) await fuzzAll(fuzzed, Deno.args);
 }

@@ -3,8 +3,6 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { fromTfjs, KerasFileError, toTfjs } from "../../../formats/tfjs/mod.ts";
 import * as cf from "../../../mod.ts";
 import { errorOf } from "../keras/support.ts";
-import { fuzz } from "../fuzz/mutate.ts";
-import { tfjsTargets } from "../fuzz/tfjs.ts";
 
 const layer = cf.sequential([cf.lstm({ units: 2, name: "memory" }), cf.dense({ units: 1 })]);
 const input = cf.spec([null, null, 3]);
@@ -145,11 +143,3 @@ Deno.test("layers that convolve, pool and rectify are written with the options t
   const masked = cf.sequential([cf.masking(), cf.globalAveragePooling1d()]);
   await unwritten(masked, sequence, "an input with a mask");
 });
-
-for (const [name, target] of Object.entries(await tfjsTargets())) {
-  Deno.test(`mutated ${name} is read, or refused with a KerasFileError`, async () => {
-    // Hardly any change of a text leaves JSON, which is seen at once.
-    const { read, refused } = await fuzz(target, name.startsWith("text") ? 300 : 60);
-    assert(read > 0 && refused > 0, `${read} read, ${refused} refused: mutations reach both`);
-  });
-}

@@ -31,7 +31,10 @@ import {
   normalization,
   reshapeLayer,
 } from "./plain.ts";
+import { elementwiseLayers } from "./elementwise.ts";
+import { attentionLayers } from "./attention.ts";
 import { bidirectional, type Parts, recurrent } from "./recurrent.ts";
+import { spatialLayers } from "./spatial.ts";
 import { anyCounts, both } from "./counts.ts";
 
 const timeDistributed: Layer = (description, params, samples, extras, run, path) => {
@@ -221,6 +224,9 @@ export const layers: { readonly [type: string]: Layer } = {
   sequential,
   simpleRnn: recurrent,
   timeDistributed,
+  ...attentionLayers,
+  ...elementwiseLayers,
+  ...spatialLayers,
 };
 
 /** The layers that the interpreter knows, by the names of their factories. */
@@ -239,7 +245,7 @@ export function runLayer(
   const own = spread ? { ...description, options: { ...description.options, ...spread } } : description;
   const outputs = layers[own.type](own, params, samples, extras, run, path);
   for (const { x, counts } of outputs.flatMap(leavesOf)) {
-    run.penalties += outputPenalty(own.options, x, counts);
+    run.penalties += outputPenalty(own, x, counts);
   }
   return outputs;
 }

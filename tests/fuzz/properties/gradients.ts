@@ -3,13 +3,23 @@
  * compared with differences of the interpreter's loss, and the state (moving statistics, carries) is the interpreter's.
  */
 import * as cf from "@cellfold/cellfold";
+import { constraintsOf } from "../constraints.ts";
 import { interpret, libraryData, type Realized, type Weight } from "../data.ts";
+import { freely } from "./constraints.ts";
 import { isTrained } from "../frozen.ts";
 import { fill, flat, nest, type Nested } from "../interpreter/nested.ts";
 import { objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
-import { type Context, Fault, firstApart, RATE, toleranceOfLog, tolerancesOf } from "./context.ts";
+import {
+  type Context,
+  Fault,
+  firstApart,
+  RATE,
+  toleranceOfLog,
+  tolerancesOf,
+  trainerFor,
+} from "./context.ts";
 import { trainingLoss } from "./objective.ts";
 import { Skipped } from "../skipped.ts";
 
@@ -39,8 +49,15 @@ function moved(
   });
 }
 
-/** Throws unless an update is what the interpreter's loss says. */
+/** Throws unless an update is what the interpreter's loss says; constraints, which act after it, are left out. */
 export async function gradients(context: Context): Promise<void> {
+  if (constraintsOf(context.realized.one.model).size === 0) return await updates(context);
+  const realized = freely(context.realized);
+  using trainer = trainerFor(realized, context.device);
+  await updates({ ...context, realized, trainer });
+}
+
+async function updates(context: Context): Promise<void> {
   const { realized, trainer } = context;
   const { one, weights, variables } = realized;
   if (one.draws) throw new Skipped("training draws random numbers");

@@ -4,6 +4,7 @@ import type { Random } from "../random.ts";
 import { backends } from "./backends.ts";
 import { batchSizes, order } from "./batches.ts";
 import type { Context } from "./context.ts";
+import { constraints } from "./constraints.ts";
 import { evaluations } from "./evaluations.ts";
 import { exports } from "./exports.ts";
 import { gradients } from "./gradients.ts";
@@ -21,6 +22,7 @@ export const properties: { readonly [name: string]: { readonly share: number; re
   predictions: { share: 1, check: predictions },
   evaluations: { share: 0.6, check: evaluations },
   gradients: { share: 0.6, check: gradients },
+  constraints: { share: 0.6, check: constraints },
   padding: { share: 0.6, check: padding },
   batchSizes: { share: 0.35, check: batchSizes },
   order: { share: 0.15, check: order },
