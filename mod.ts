@@ -366,4 +366,14 @@ export {
   trainStep,
   type Validation,
 } from "./src/training/mod.ts";
-export { batches, bucketByLength, type DataSource, padSequences, parseIdx, windows } from "./src/data/mod.ts";
+export {
+  batches,
+  bucketByLength,
+  type DataSource,
+  padSequences,
+  parseIdx,
+  shuffledOrder,
+  splitRows,
+  takeRows,
+  windows,
+} from "./src/data/mod.ts";

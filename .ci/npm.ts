@@ -60,7 +60,8 @@ async function library(): Promise<Package> {
       ]),
     ),
     files: ["dist", "CHANGELOG.md"],
-    dependencies: Object.fromEntries(dependencies),
+    // What formats import; the library imports none of them, and `npm install --omit=optional` leaves them out.
+    optionalDependencies: Object.fromEntries(dependencies),
   };
   return {
     manifest,

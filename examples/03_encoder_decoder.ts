@@ -13,10 +13,10 @@ import {
   model,
   predict,
   spec,
+  splitRows,
   summary,
   tensor,
 } from "@cellfold/cellfold";
-import { splitRows } from "@cellfold/cellfold/internal";
 import { claim, largestDifference, type Log, parameterCount, shapeOf } from "./support/section.ts";
 
 const [ENCODER_VOCABULARY, DECODER_VOCABULARY] = [1000, 2000];

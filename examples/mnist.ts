@@ -26,12 +26,12 @@ import {
   sparseCategoricalCrossentropy,
   spec,
   splitKey,
+  splitRows,
   summary,
   type Tensor,
   type Variables,
 } from "@cellfold/cellfold";
 import { plotCurves } from "@cellfold/cellfold/display";
-import { splitRows } from "@cellfold/cellfold/internal";
 import { drawDigit } from "./support/draw.ts";
 import type { Digits } from "./support/generated_digits.ts";
 import { type LossRecord, recordLoss } from "./support/loss_record.ts";

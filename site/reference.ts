@@ -61,7 +61,7 @@ export function linked(html: string, path: string, mentioned: readonly Mention[]
       `${crumbs}<li><a href="${up}index.html" class="contextLink">Guide and demos</a></li><span>/</span>`,
     )
     .replace(main, main + inGuide)
-    .replace("</head>", `${STYLE}</head>`)
+    .replace("</head>", `<link rel="icon" type="image/svg+xml" href="${up}icon.svg">${STYLE}</head>`)
     .replaceAll(
       `from &quot;${entry || "."}&quot;`,
       `from &quot;@cellfold/cellfold${entry && `/${entry}`}&quot;`,

@@ -325,9 +325,6 @@ export {
   type RaggedSequence,
   sampleCount,
   type SequenceSample,
-  shuffledOrder,
-  splitRows,
-  takeRows,
   type WindowBatch,
   type WindowOptions,
 } from "./data/mod.ts";

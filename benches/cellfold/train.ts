@@ -9,11 +9,12 @@ import {
   key,
   type Layer,
   type OptimizerState,
+  shuffledOrder,
   splitKey,
   toHost,
   type Variables,
 } from "@cellfold/cellfold";
-import { sampleCount, shuffledOrder, type TrainerOptions } from "@cellfold/cellfold/internal";
+import { sampleCount, type TrainerOptions } from "@cellfold/cellfold/internal";
 import { createLossGuard } from "../../src/training/non_finite.ts";
 import { disposeTree } from "../../src/training/dispose.ts";
 import { RUN_MILLISECONDS, timed, type Trial } from "../support/messages.ts";

@@ -22,11 +22,11 @@ import {
   sequential,
   sparseCategoricalCrossentropy,
   spec,
+  splitRows,
   tensor,
   toNested,
   type Variables,
 } from "@cellfold/cellfold";
-import { splitRows } from "@cellfold/cellfold/internal";
 import { decodeSafetensors, encodeSafetensors } from "@cellfold/cellfold/safetensors";
 import { fromTorch, toTorch } from "@cellfold/cellfold/torch";
 import { cacheFolder } from "../support/cache_folder.ts";

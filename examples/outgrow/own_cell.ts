@@ -21,6 +21,7 @@ import {
   sgd,
   sigmoid,
   splitKey,
+  splitRows,
   sub,
   sum,
   tanh,
@@ -30,7 +31,6 @@ import {
   valueAndGrad,
   zeros,
 } from "@cellfold/cellfold";
-import { splitRows } from "@cellfold/cellfold/internal";
 import { decodeSafetensors, encodeSafetensors, restoreTree } from "@cellfold/cellfold/safetensors";
 
 /** How many updates are made, and how many digits each is computed from, in all workers together. */

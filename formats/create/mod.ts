@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { unknownName } from "../../src/known_names.ts";
 import { checkOptions } from "../../src/option_names.ts";
 import { quoted } from "../../src/quoted.ts";
@@ -40,7 +41,8 @@ export interface CreatedProject {
 const LONGEST_NAME = 214;
 
 /**
- * Makes a project in a folder, which may not exist yet, or be empty but for a `.git`.
+ * Makes a project in a folder, which may not exist yet, or be empty but for a `.git`. It gets the library from JSR or npm,
+ * or, where a clone of the repository makes it, from that clone.
  *
  * @param path The folder; its last part is the project's name, and follows the rules of npm for names.
  * @throws RangeError for a folder that is not empty, a name that npm would refuse, or an unknown template; nothing
@@ -62,13 +64,25 @@ export async function createProject(path: string, options: CreateOptions = {}): 
   const name = basename(folder);
   checkName(path, name);
   await checkFolder(path, folder);
-  const { files, commands }: Project = templates[template](name);
+  const { files, commands }: Project = templates[template](name, await cloneFrom(folder));
   for (const [file, text] of Object.entries(files)) {
     const target = join(folder, file);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, text, { flag: "wx" });
   }
   return { name, folder, template, files: Object.keys(files), commands };
+}
+
+/**
+ * Where the clone of the repository is in which this runs, from the project's folder; undefined if it runs as a package.
+ * A project that a clone makes uses the library of the clone.
+ */
+async function cloneFrom(folder: string): Promise<string | undefined> {
+  if (!import.meta.url.startsWith("file:")) return undefined;
+  const settings = new URL("../../deno.json", import.meta.url);
+  const { name } = JSON.parse(await readFile(settings, "utf8").catch(() => "{}"));
+  if (name !== "@cellfold/cellfold") return undefined;
+  return relative(folder, fileURLToPath(new URL(".", settings))).replaceAll("\\", "/");
 }
 
 function defaultTemplate(): Template {

@@ -37,10 +37,19 @@ ${files}
 `;
 }
 
+/** A project's dependency on the library: of the registry, or what `deno task npm` packs in a clone. */
+const dependencies = (clone: string | undefined) => ({
+  [LIBRARY]: clone === undefined ? `^${VERSION}` : `file:${clone}/dist/cellfold-cellfold-${VERSION}.tgz`,
+});
+
+/** What is run first where the library is a clone's. */
+const packs = (clone: string | undefined): Project["commands"] =>
+  clone === undefined ? [] : [[`npx -y deno@2 task --cwd ${clone} npm`, "packs the library, from its clone"]];
+
 const FILES = (ending: string, folder = "") =>
   `\`${folder}data.${ending}\` has the data, \`${folder}model.${ending}\` the model: put your own in.`;
 
-function forDeno(name: string): Project {
+function forDeno(name: string, clone?: string): Project {
   const dialect: program.Dialect = {
     ending: "ts",
     imports: { write: "", read: "" },
@@ -69,6 +78,7 @@ function forDeno(name: string): Project {
           test: "deno test",
         },
         imports: { [LIBRARY]: `jsr:${LIBRARY}@^${VERSION}` },
+        ...(clone !== undefined && { links: [clone] }),
       }),
       "data.ts": program.data,
       "model.ts": program.model("ts"),
@@ -91,7 +101,7 @@ function packageJson(name: string, rest: object): string {
   return json({ name, private: true, type: "module", ...rest });
 }
 
-function forNode(name: string): Project {
+function forNode(name: string, clone?: string): Project {
   const dialect: program.Dialect = {
     ending: "js",
     imports: {
@@ -104,6 +114,7 @@ function forNode(name: string): Project {
     commands: { train: "npm run train", predict: "npm run predict" },
   };
   const commands = [
+    ...packs(clone),
     ["npm install", "installs the library"],
     [dialect.commands.train, TRAINS],
     [dialect.commands.predict, PREDICTS],
@@ -120,7 +131,7 @@ function forNode(name: string): Project {
       "package.json": packageJson(name, {
         engines: { node: ">=20" },
         scripts: { train: "node train.js", predict: "node predict.js", test: "node --test" },
-        dependencies: { [LIBRARY]: `^${VERSION}` },
+        dependencies: dependencies(clone),
       }),
       "data.js": program.data,
       "model.js": program.model("js"),
@@ -133,8 +144,9 @@ function forNode(name: string): Project {
   };
 }
 
-function forVite(name: string): Project {
+function forVite(name: string, clone?: string): Project {
   const commands = [
+    ...packs(clone),
     ["npm install", "installs the library, Vite and Vitest"],
     ["npm run dev", "serves the page, which trains and predicts in a worker"],
     ["npm test", TESTS],
@@ -157,7 +169,7 @@ function forVite(name: string): Project {
           preview: "vite preview",
           test: "vitest run",
         },
-        dependencies: { [LIBRARY]: `^${VERSION}` },
+        dependencies: dependencies(clone),
         devDependencies: { typescript: "^5.9.0", vite: "^7.0.0", vitest: "^4.0.0" },
       }),
       "tsconfig.json": json({
@@ -193,7 +205,10 @@ function forVite(name: string): Project {
   };
 }
 
-/** The templates by name: what a project of this name consists of. */
+/**
+ * The templates by name: what a project of this name consists of, with the library from a registry, or from a clone of
+ * its repository at this path from the project.
+ */
 export const templates = { deno: forDeno, node: forNode, vite: forVite } as const satisfies Readonly<
-  Record<string, (name: string) => Project>
+  Record<string, (name: string, clone?: string) => Project>
 >;

@@ -32,6 +32,7 @@ export const pages: readonly Group[] = [
     title: { en: "Guide", es: "Guía" },
     items: [
       { path: "guide/getting-started", name: { en: "Getting started", es: "Primeros pasos" } },
+      { path: "guide/training", name: { en: "Training", es: "Entrenar" } },
       { path: "guide/keras-guide", name: { en: "Keras's guide to RNNs", es: "La guía de RNN de Keras" } },
       { path: "guide/own-cell", name: { en: "Your own cell", es: "Tu propia celda" } },
       { path: "guide/nested-inputs", name: { en: "Nested inputs", es: "Entradas anidadas" } },

@@ -73,7 +73,7 @@ export const families: readonly Family[] = [
   { id: "labels", files: /^src\/training\/(labels|alignment|class_weight)/ },
   {
     id: "callbacks",
-    files: /^src\/(data\/(files|lock)|training\/(callback|checkpoint|csv_log|resume|saved_run))/,
+    files: /^src\/(data\/(files|lock)|training\/(callback|checkpoint|csv_log|monitor|resume|saved_run))/,
   },
   { id: "optimizers", files: /^src\/training\/(optimizer|schedules|learning_rates|gradients)/ },
   {

@@ -131,7 +131,8 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
 }
 
 /**
- * The given samples of a tree, copied in the given order; an index may repeat.
+ * The given samples of a tree, copied in the given order; an index may repeat. With {@linkcode shuffledOrder} it
+ * shuffles samples and their targets alike.
  *
  * @param tree A tree of host tensors `[samples, ...]`.
  * @param indices Which samples, each from 0.
@@ -141,10 +142,12 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { tensor } from "@cellfold/cellfold";
- * import { takeRows } from "@cellfold/cellfold/internal";
- * const { x } = takeRows({ x: tensor([10, 20, 30]) }, [2, 0]);
- * assertEquals(x.shape[0], 2);
+ * import { key, shuffledOrder, takeRows, tensor, toNested } from "@cellfold/cellfold";
+ * const data = { x: tensor([[10], [20], [30]]), y: tensor([1, 2, 3]) };
+ * const { x, y } = takeRows(data, [2, 0]);
+ * assertEquals([toNested(x), toNested(y)], [[[30], [10]], [3, 1]]);
+ * const shuffled = takeRows(data, shuffledOrder(key(0), 3));
+ * assertEquals(shuffled.x.shape, [3, 1]);
  * ```
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
@@ -154,7 +157,7 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
 
 /**
  * Splits a tree in two, as for training and validation. Shuffle with {@linkcode takeRows} first if the
- * samples are sorted.
+ * samples are sorted, by class or by date.
  *
  * @param tree A tree of host tensors `[samples, ...]`.
  * @param count The number of samples in the first part.
@@ -164,8 +167,7 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { zeros } from "@cellfold/cellfold";
- * import { splitRows } from "@cellfold/cellfold/internal";
+ * import { splitRows, zeros } from "@cellfold/cellfold";
  * const [train, validation] = splitRows(zeros([10, 28]), 8);
  * assertEquals(train.shape[0], 8);
  * assertEquals(validation.shape[0], 2);
@@ -190,8 +192,7 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key } from "@cellfold/cellfold";
- * import { shuffledOrder } from "@cellfold/cellfold/internal";
+ * import { key, shuffledOrder } from "@cellfold/cellfold";
  * const order = shuffledOrder(key(0), 5);
  * assertEquals(order.toSorted().join(), "0,1,2,3,4");
  * ```

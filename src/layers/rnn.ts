@@ -244,7 +244,12 @@ function stepsOf(name: string, cell: RecurrentCell, input: Tree<Spec>, params?: 
   const reason = cell.refuses?.(steps, params);
   if (reason === undefined) return steps;
   const isStep = cell.refuses?.(input, params) === undefined; // as from a layer that gives its last output
-  throw fail(isStep ? `${reason}; a recurrent layer before it needs returnSequences: true` : reason);
+  throw fail(
+    isStep
+      ? `${reason}; a recurrent layer before it needs returnSequences: true, and a single sequence or feature needs ` +
+        "an axis of its own, of size 1"
+      : reason,
+  );
 }
 
 function checkFixedBatch(name: string, input: Tree<Spec>): void {

@@ -4,20 +4,13 @@
  * learning rate or write files are in files of their own.
  */
 import { checkRange } from "../options/checks.ts";
-import {
-  checkCount,
-  checkFunction,
-  checkList,
-  checkObject,
-  checkText,
-  isObject,
-  wrongKind,
-} from "../describe.ts";
+import { checkCount, checkFunction, checkObject, checkText, isObject, wrongKind } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import { unknownName } from "../known_names.ts";
 import { checkOptions } from "../option_names.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import type { CallbackState } from "./callback_state.ts";
+import { checkMonitor, checkMonitored, comparison, type Monitored, type MonitorMode } from "./monitor.ts";
 import type { Logs } from "./objective.ts";
 
 /** What a callback can read and do. */
@@ -140,9 +133,6 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
   });
 }
 
-/** Whether less or more is better; `auto`: more for names that contain accuracy, else less. */
-export type MonitorMode = "auto" | "min" | "max";
-
 /** Options of {@linkcode earlyStopping}. */
 export interface EarlyStoppingOptions {
   /** The name of the monitored log; default `val_loss`. */
@@ -184,54 +174,11 @@ export interface SavingInfo {
   readonly logs: Logs;
 }
 
-const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
-
-/** Compares the values of a log: whether one is better than another by more than `minDelta`. */
-export function comparison(
-  monitor: string,
-  mode: MonitorMode,
-  minDelta = 0,
-): (value: number, best: number | undefined) => boolean {
-  if (!MODES.includes(mode)) throw unknownName("mode", mode, MODES);
-  const more = mode === "auto" ? /accuracy|(^|_)acc$/i.test(monitor) : mode === "max";
-  return (value, best) =>
-    best === undefined ? !Number.isNaN(value) : more ? value - minDelta > best : value + minDelta < best;
-}
-
-/** Throws a RangeError unless there will be a log of this name. */
-export function checkMonitor(monitor: string, context: CallbackContext): void {
-  checkList("monitor training", context?.names, "the names in the context", "those that fit gives");
-  const { names } = context;
-  if (names.includes(monitor)) return;
-  throw new RangeError(
-    `Cannot monitor ${JSON.stringify(monitor)}: the logs have ${names.join(", ")}` +
-      (monitor.startsWith("val_") && names.includes(monitor.slice(4))
-        ? "; give fit the option validation"
-        : ""),
-  );
-}
-
-/** What a callback that monitors a log remembers. */
-export type Monitored = {
-  readonly monitor: string;
-  /** The best value so far. */
-  readonly best?: number;
-};
-
-/** Throws a RangeError if a callback that monitored another log would go on with its state. */
-export function checkMonitored(type: string, monitor: string, saved: Monitored): void {
-  checkObject(`restore ${type}`, saved, "the state", "that which its function state gave");
-  if (saved.monitor === monitor) return;
-  const [before, now] = [saved.monitor, monitor].map((name) => JSON.stringify(name));
-  throw new RangeError(
-    `Cannot restore ${type}: its state is of the monitor ${before}, but it monitors ${now}`,
-  );
-}
-
 /**
  * Ends training when a log has stopped improving.
  *
- * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist.
+ * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist, or
+ *   one of which `auto` does not know what is better.
  *
  * @example
  * ```ts
@@ -262,7 +209,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   return made<Callback>({
     type: "earlyStopping",
     onTrainBegin(context) {
-      checkMonitor(monitor, context);
+      checkMonitor(monitor, mode, context);
       best = bestVariables = undefined;
       waited = 0;
     },
@@ -293,7 +240,8 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
 /**
  * Passes the weights to the caller's function at the end of epochs.
  *
- * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist.
+ * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist, or
+ *   one of which `auto` does not know what is better.
  *
  * @example
  * ```ts
@@ -319,7 +267,7 @@ export function saving(options: SavingOptions): Callback {
   return made<Callback>({
     type: "saving",
     onTrainBegin(context) {
-      if (saveBestOnly) checkMonitor(monitor, context);
+      if (saveBestOnly) checkMonitor(monitor, mode, context);
       best = undefined;
     },
     async onEpochEnd(context) {

@@ -174,7 +174,9 @@ export function checkBatchSize(model: Layer, state: Tree<Tensor>, samples: numbe
 
 /**
  * What `fit` validates with: separate data, an iterable of batches, which is read after each epoch, a function
- * that gives one for each epoch, or the last fraction of the training data.
+ * that gives one for each epoch, or the last fraction of the training data. The fraction is taken before anything
+ * is shuffled, as in Keras: samples that are sorted, by class for example, are shuffled first with
+ * {@linkcode takeRows} and {@linkcode shuffledOrder}.
  */
 export type Validation = Data | DataSource<Data> | { readonly split: number };
 

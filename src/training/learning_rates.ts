@@ -9,15 +9,8 @@ import { checkRange } from "../options/checks.ts";
 import { made } from "../options/made.ts";
 import { isTensor, item, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { toHost } from "../tree/to_host.ts";
-import {
-  type Callback,
-  type CallbackContext,
-  checkMonitor,
-  checkMonitored,
-  comparison,
-  type Monitored,
-  type MonitorMode,
-} from "./callbacks.ts";
+import type { Callback, CallbackContext } from "./callbacks.ts";
+import { checkMonitor, checkMonitored, comparison, type Monitored, type MonitorMode } from "./monitor.ts";
 import type { OptimizerState } from "./optimizers.ts";
 
 /** The learning rate in an optimizer's state, as a number. */
@@ -101,7 +94,7 @@ export interface ReduceLrOnPlateauOptions {
  * Reduces the learning rate when a log has stopped improving, as in Keras.
  *
  * @throws RangeError for an unknown option or mode, or a value out of range; when training starts, for a log
- *   that will not exist. TypeError when training starts with an optimizer that has a schedule.
+ *   that will not exist, or one of which `auto` does not know what is better. TypeError when training starts with an optimizer that has a schedule.
  *
  * @example
  * ```ts
@@ -137,7 +130,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
   return made<Callback>({
     type,
     async onTrainBegin(context) {
-      checkMonitor(monitor, context);
+      checkMonitor(monitor, mode, context);
       checkContext(context);
       await context.learningRate();
       best = undefined;

@@ -4,13 +4,13 @@ export {
   type CallbackContext,
   earlyStopping,
   type EarlyStoppingOptions,
-  type MonitorMode,
   type SaveContext,
   saving,
   type SavingInfo,
   type SavingOptions,
 } from "./callbacks.ts";
 export type { CallbackState } from "./callback_state.ts";
+export type { MonitorMode } from "./monitor.ts";
 export type { Validation } from "./checks.ts";
 export { checkpoint, type CheckpointingOptions } from "./checkpoint.ts";
 export { csvLog, type CsvLogOptions, type LogFormat } from "./csv_log.ts";

@@ -369,7 +369,7 @@ function createSession(
 /** The optimizer, or the error that there is none. */
 export function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
   if (optimizer) return optimizer;
-  throw new TypeError("Cannot train: no optimizer is given");
+  throw new TypeError('Cannot train: no optimizer is given; name one, such as optimizer: "adam"');
 }
 
 function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {

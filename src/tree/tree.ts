@@ -91,7 +91,8 @@ function walk(
   }
   throw new TypeError(
     `Cannot use ${describeValue(tree)} at ${printPath(path, root)} as part of a tree: ` +
-      `expected a tensor, an array or a plain object (wrap numbers with tensor(...))`,
+      `expected a tensor, an array or a plain object; make tensors of numbers in arrays with tensor(...), of a typed ` +
+      `array with hostTensor(values, shape)`,
   );
 }
 

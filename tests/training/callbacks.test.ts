@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Variables } from "../../src/layers/layer.ts";
 import { dense } from "../../src/layers/dense.ts";
-import { type Callback, earlyStopping, saving } from "../../src/training/callbacks.ts";
+import { type Callback, type CallbackContext, earlyStopping, saving } from "../../src/training/callbacks.ts";
 import { fit } from "../../src/training/fit.ts";
+import { lossNames } from "../../src/training/losses.ts";
+import type { MonitorMode } from "../../src/training/monitor.ts";
 import { sgd } from "../../src/training/optimizers.ts";
+import { metricNames } from "../../src/training/resolve_metric.ts";
 import { denseVariables, line, valuesOf } from "./models.ts";
 
 const model = dense({ units: 1 });
@@ -114,6 +117,46 @@ Deno.test("a log that there will not be is refused before training, with those t
     RangeError,
     'Cannot monitor "val_acuracy": the logs have loss',
   );
+});
+
+/** How many epochs early stopping lets pass while a log grows. */
+async function epochsWhileGrowing(monitor: string, mode?: MonitorMode): Promise<number> {
+  const callback = earlyStopping({ monitor, mode });
+  let epochs = 0;
+  let stopped = false;
+  const context = { names: [monitor], stop: () => stopped = true } as unknown as CallbackContext; // all it reads
+  await callback.onTrainBegin?.(context);
+  while (!stopped && epochs < 5) {
+    await callback.onEpochEnd?.({ ...context, epoch: epochs, logs: { [monitor]: epochs } });
+    epochs++;
+  }
+  return epochs;
+}
+
+Deno.test("more is better of metrics that measure what is right, less of losses", async () => {
+  const more = ["accuracy", "acc", "auc", "precision", "recall", "f1Score", "topKCategoricalAccuracy"];
+  for (const name of more.flatMap((name) => [name, `val_${name}`, `val_digits_${name}`])) {
+    assertEquals([name, await epochsWhileGrowing(name)], [name, 5]);
+  }
+  const less = ["loss", "rmse", "perplexity", ...lossNames];
+  for (const name of less.flatMap((name) => [name, `val_${name}`, `val_digits_${name}`])) {
+    assertEquals([name, await epochsWhileGrowing(name)], [name, 2]);
+  }
+});
+
+Deno.test("a mode is wanted for a log whose name does not say what is better", async () => {
+  for (const name of ["mean", "val_pr", "aucs", "myloss"]) {
+    await assertRejects(
+      () => epochsWhileGrowing(name),
+      RangeError,
+      `Cannot monitor "${name}": its name does`,
+    );
+    assertEquals([await epochsWhileGrowing(name, "max"), await epochsWhileGrowing(name, "min")], [5, 2]);
+  }
+});
+
+Deno.test("every metric by name can be monitored, but the mean of what is predicted", async () => {
+  for (const name of metricNames.filter((name) => name !== "mean")) await epochsWhileGrowing(name);
 });
 
 Deno.test("options that do not act are refused", () => {

@@ -1,24 +1,19 @@
 /** The command `create`: what it refuses, what it makes, and that a project for Deno trains, predicts and tests. */
+import { resolve } from "node:path";
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { createCommand, createProject, type Template } from "@cellfold/cellfold/create";
+import { templates } from "../../../formats/create/templates.ts";
 import configuration from "../../../deno.json" with { type: "json" };
 import { missingPermissions, runProcess, testInFolder } from "../../platforms/support/requirements.ts";
 import { assertPredictions } from "../../platforms/support/waves.ts";
 
 const TEMPLATES: readonly Template[] = ["deno", "node", "vite"];
 const SECONDS = 240;
+const ROOT = new URL("../../../", import.meta.url).pathname;
 
 /** Runs Deno in a project's folder, without a terminal. */
 async function deno(folder: string, ...args: readonly string[]) {
   return await runProcess([Deno.execPath(), ...args], { cwd: folder, seconds: SECONDS });
-}
-
-/** The import map of this checkout, for a project that is elsewhere. */
-function importsOfCheckout(): Record<string, string> {
-  const root = new URL("../../../", import.meta.url).href;
-  return Object.fromEntries(
-    Object.entries(configuration.imports).map(([name, to]) => [name, to.replace(/^\.\//, root)]),
-  );
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -93,7 +88,13 @@ testInFolder(
       assertEquals(made.template, template);
       const texts = await Promise.all(made.files.map((file) => Deno.readTextFile(`${made.folder}/${file}`)));
       const manifest = texts[made.files.findIndex((file) => /^(deno|package)\.json$/.test(file))];
-      assertStringIncludes(manifest, `^${configuration.version}"`);
+      assertMatch(
+        manifest,
+        /"links": \[\n|"file:.*\/dist\/cellfold-cellfold-/,
+      );
+      assertStringIncludes(manifest, configuration.version);
+      const published = templates[template]("published").files;
+      assertStringIncludes(published["deno.json"] ?? published["package.json"], `^${configuration.version}"`);
       const readme = texts[made.files.indexOf("README.md")];
       for (const [command] of made.commands) assertStringIncludes(readme, command);
       for (const args of [["fmt", "--check"], ["lint"]]) {
@@ -106,12 +107,9 @@ testInFolder(
 
 testInFolder("a project for Deno trains, predicts and tests", missingPermissions, async (folder) => {
   const made = await createProject(`${folder}/waves`, { template: "deno" });
-  const path = `${made.folder}/deno.json`;
-  const settings = JSON.parse(await Deno.readTextFile(path));
-  assertEquals(settings.imports, {
-    "@cellfold/cellfold": `jsr:@cellfold/cellfold@^${configuration.version}`,
-  });
-  await Deno.writeTextFile(path, JSON.stringify({ ...settings, imports: importsOfCheckout() }));
+  const { imports, links } = JSON.parse(await Deno.readTextFile(`${made.folder}/deno.json`));
+  assertEquals(imports, { "@cellfold/cellfold": `jsr:@cellfold/cellfold@^${configuration.version}` });
+  assertEquals(links.map((path: string) => resolve(made.folder, path)), [resolve(ROOT)]);
 
   const early = await deno(made.folder, "task", "predict");
   assertEquals(early.code, 1);
