@@ -14,7 +14,7 @@ import { knownFunction } from "../transforms/known.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
-import type { Data, Head, Objective } from "./objective.ts";
+import type { Data, Head } from "./objective.ts";
 import { withBatch } from "./open_sizes.ts";
 import type { Session } from "./steps.ts";
 

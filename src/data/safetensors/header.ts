@@ -3,7 +3,6 @@
  * tensors without gaps (https://github.com/huggingface/safetensors, section Format). All sizes are checked
  * here, so that code reading the tensors may trust them. Tensors themselves are in decode.ts and encode.ts.
  */
-import type { Spec } from "../../tensor/tensor.ts";
 import { quoted } from "../../quoted.ts";
 import { storedTypes, type WrittenType } from "./dtypes.ts";
 
