@@ -4,8 +4,10 @@
  */
 import { reshape } from "../operations/structure.ts";
 import { select } from "../operations/elementwise.ts";
-import { sameShape } from "../tensor/dims.ts";
+import { sameShape, symbol } from "../tensor/dims.ts";
 import { type HostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { mixesRows } from "../transforms/separate_rows.ts";
+import type { Origin } from "../transforms/streamed_steps.ts";
 import { flattenTree, mapTree, printPath, type Tree, unflattenTree, zipTrees } from "../tree/tree.ts";
 import { layerName } from "./define.ts";
 import type { Layer } from "./layer.ts";
@@ -150,6 +152,51 @@ export function checkRows(
     const place = printPath(paths[wrong], "state");
     throw new TypeError(`Cannot ${what} with ${layerName(layer)}: ${rowless(place, leaves[wrong], batch)}`);
   }
+}
+
+/**
+ * Checks that the rows of a batch are computed apart, as far as a trace with an open batch shows: a layer that needs
+ * it as a number is not refused.
+ *
+ * @param input Specs of a sequence.
+ * @throws TypeError naming the operation, and the layer or function with it.
+ */
+export function checkApart(
+  layer: Layer,
+  { params, state }: { readonly params: Tree<Tensor>; readonly state: Tree<HostTensor> },
+  input: Tree<Spec>,
+): void {
+  const rows = symbol("batch");
+  const hasRows = carriedOf(state);
+  let index = 0;
+  const open = mapTree(
+    state,
+    ({ shape, dtype }: Spec): Spec => ({
+      shape: hasRows[index++] ? [rows, ...shape.slice(1)] : shape,
+      dtype,
+    }),
+  );
+  const apply = (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) => {
+    const applied = layer.apply({ params, state }, input, { training: false });
+    return [applied.output, applied.state] as const;
+  };
+  let found: Origin | undefined;
+  try {
+    // Specs stand for tensors.
+    found = mixesRows(apply, [params, open as Tree<Tensor>, withBatch(input, rows) as Tree<Tensor>], rows);
+  } catch {
+    return;
+  }
+  if (!found) return;
+  const { operation, place } = found;
+  throw new TypeError(
+    `Cannot keep sessions of ${
+      layerName(layer)
+    }: what it computes for one depends on others (by ${operation}` +
+      `${
+        place === undefined ? "" : ` in ${place}`
+      }), as a mean over the batch does; use a stream for each session`,
+  );
 }
 
 /** Which tensors of a state, in order, are carries. */

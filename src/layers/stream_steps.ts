@@ -90,7 +90,7 @@ export function stepOf(asSequence: AsSequence): StepFunction {
 }
 
 /** Specs with another batch. */
-export function withBatch(input: Tree<Spec>, batch: number): Tree<Spec> {
+export function withBatch(input: Tree<Spec>, batch: Dim): Tree<Spec> {
   return mapTree(input, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 

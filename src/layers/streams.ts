@@ -15,7 +15,7 @@ import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
 import { chunkChecks } from "./chunks.ts";
 import { layerName } from "./define.ts";
 import type { Layer, Variables } from "./layer.ts";
-import { checkRoom, type Row, selectSlots, type Slots, slotsOf, zeroOthers } from "./slots.ts";
+import { checkApart, checkRoom, type Row, selectSlots, type Slots, slotsOf, zeroOthers } from "./slots.ts";
 import { checkedState, statefulLayer } from "./stateful.ts";
 import {
   checkValues,
@@ -121,12 +121,14 @@ const MOST_SESSIONS = 2 ** 24;
 /**
  * Many sessions through one layer or model that are stepped together, as a server does that has a session for
  * each visitor: one call for all of them costs little more than one for a few. Sessions join and leave at any
- * time. Each gets what a stream of its own gives it, if the layer computes the sequences of a batch apart.
+ * time. Each gets what a stream of its own gives it; a layer that does not compute the sequences of a batch apart,
+ * as a mean over the batch does not, is refused.
  *
  * @param layer Any layer or model that runs forward in time.
  * @param variables Its params and state, the latter on the host; neither is changed. A session begins from the carries in
  *   the state, which are those of batch 1; if there are none it begins with fresh ones.
- * @throws TypeError as `streaming` does, and if the layer's carries have no row for each sequence.
+ * @throws TypeError as `streaming` does, if the layer's carries have no row for each sequence, and if what it
+ *   computes for one depends on others.
  *
  * @example
  * ```ts
@@ -190,9 +192,10 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   const know = (input: Tree<Spec>): Slots => {
     checkRoom(stateful, params, input, capacity);
     checkChunks(withBatch(input, capacity));
-    slots = slotsOf(stateful, given, input, capacity);
-    onHost = slots.first;
-    return slots;
+    const known = slotsOf(stateful, given, input, capacity);
+    checkApart(stateful, { params, state: known.first }, input);
+    onHost = known.first;
+    return slots = known;
   };
   if (options.input !== undefined) know(options.input);
   /** The state of all slots; where the loop has it, it stays there as well. */

@@ -35,8 +35,8 @@ type Kind =
   | ({ readonly kind: "carried" } & Origin)
   | ({ readonly kind: "mixed" } & Origin);
 
-/** Where a value came to depend on other steps. */
-interface Origin {
+/** Where a value came to depend on other steps, or on other rows. */
+export interface Origin {
   readonly operation: string;
   readonly place: string | undefined;
 }
@@ -53,18 +53,11 @@ export function promiseSteps(outputs: readonly Tensor[], inputs: readonly Tensor
   for (const output of outputs) if (isTraced(output)) promises.set(valueOf(output), values);
 }
 
-/**
- * The first output that differs between chunks and the whole sequence; undefined if there is none. An output
- * without a time axis may be the result of all steps so far.
- *
- * @param fn `(fixed, state, input) => [output, state]`, pure.
- * @param input Specs, with `time` as axis 1 of sequences.
- */
-export function unstreamable<Fixed, State, Input, Output>(
+/** A function `(fixed, state, input) => [output, state]` as a Program, whose outputs end with the next state. */
+export function traceStep<Fixed, State, Input, Output>(
   fn: (fixed: Fixed, state: State, input: Input) => readonly [Output, State],
   [fixed, state, input]: readonly [Fixed, State, Input],
-  time: Dim,
-): Unstreamable | undefined {
+) {
   const [constants, states, inputs] = [fixed, state, input].map((tree) => flattenTree<Spec>(tree));
   const leaves = [...constants.leaves, ...states.leaves, ...inputs.leaves];
   const { program, result: paths } = traceFlat(leaves.map(specOf), (tensors) => {
@@ -78,11 +71,27 @@ export function unstreamable<Fixed, State, Input, Output>(
     const outputs = flattenTree<Tensor>(output, "output");
     return { outputs: [...outputs.leaves, ...flattenTree<Tensor>(next).leaves], result: outputs.paths };
   });
+  return { program, paths, constants: constants.leaves.length, states: states.leaves.length };
+}
+
+/**
+ * The first output that differs between chunks and the whole sequence; undefined if there is none. An output
+ * without a time axis may be the result of all steps so far.
+ *
+ * @param fn `(fixed, state, input) => [output, state]`, pure.
+ * @param input Specs, with `time` as axis 1 of sequences.
+ */
+export function unstreamable<Fixed, State, Input, Output>(
+  fn: (fixed: Fixed, state: State, input: Input) => readonly [Output, State],
+  [fixed, state, input]: readonly [Fixed, State, Input],
+  time: Dim,
+): Unstreamable | undefined {
+  const { program, paths, constants, states } = traceStep(fn, [fixed, state, input]);
   const nextStates = program.outputs.slice(paths.length);
   const kinds = new Map<Value, Kind>();
   program.inputs.forEach((value, index) => {
-    const leaf = index - constants.leaves.length;
-    const isState = leaf >= 0 && leaf < states.leaves.length;
+    const leaf = index - constants;
+    const isState = leaf >= 0 && leaf < states;
     kinds.set(value, isState ? stateKind(value, leaf, nextStates) : sequenceOrFixed(value, time));
   });
   const read = readerOf(nextStates, kinds, time);
@@ -211,8 +220,8 @@ function isLastStep(followed: Followed, { start, size, stride }: Attributes["sli
     start[place.axis] === subtractDims(time, 1);
 }
 
-/** A scan over another axis than time, such as one over the parts of each step. */
-function followOtherScan(
+/** A scan over another axis than `time`, such as one over the parts of each step. */
+export function followOtherScan(
   { body, constants, carries }: Attributes["scan"],
   equation: Equation,
   inputs: readonly (Followed | undefined)[],

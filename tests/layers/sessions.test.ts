@@ -230,3 +230,58 @@ Deno.test("streams of more sessions than memory can have are refused, with what 
   assertThrows(() => open(2 ** 24), RangeError, "a capacity of 16777216 needs 8192 MiB for the states");
   for (const most of [1e9, 1e10]) assertThrows(() => open(most), RangeError, `capacity is ${most}`);
 });
+
+Deno.test("sessions that one computes from another are refused, naming what does it", async () => {
+  const mixing: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+    centered: (x) => cf.sub(x, cf.mean(x, { axes: 0, keepDims: true })),
+    shares: (x) => cf.softmax(x, { axis: 0 }),
+    ranks: (x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 0 }), "float32")),
+    leader: (x) => cf.mul(x, cf.at(x, 0, { axis: 0 })),
+    backwards: (x) => cf.reverse(x, 0),
+  };
+  const input = cf.spec([null, null, 4]);
+  for (const [name, mix] of Object.entries(mixing)) {
+    const x = cf.input([null, 4]);
+    const h = (x: cf.Node) => cf.call(cf.gru({ units: 4, returnSequences: true }), x);
+    for (const outputs of [h(cf.apply(mix, x)), cf.apply(mix, h(x))]) {
+      const model = cf.model({ inputs: x, outputs });
+      const variables = cf.init(model, cf.key(0), input);
+      assertThrows(
+        () => cf.streams(model, variables, { capacity: 3, input }),
+        TypeError,
+        `in ${name} of model), as a mean over the batch does`,
+      );
+      using later = cf.streams(model, variables, { capacity: 3 });
+      later.join();
+      await assertRejects(() => later.step(cf.ones([3, 4])), TypeError, "use a stream for each session");
+      using alone = cf.streaming(model, variables, { batch: 3, device: "reference" });
+      assertEquals(single(await alone.step(cf.ones([3, 4]))).shape, [3, 4]);
+    }
+  }
+});
+
+Deno.test("what computes sequences apart in a roundabout way is not refused", async () => {
+  const apart: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+    flat: (x) => cf.reshape(cf.mul(cf.reshape(x, [-1, 4]), 2), x.shape),
+    turned: (x) => cf.transpose(cf.tanh(cf.transpose(x)), {}),
+    products: (x) => cf.einsum("btf,btg->btf", x, x),
+    chosen: (x) => cf.cast(cf.argmax(x, { axis: -1 }), "float32"),
+  };
+  for (const fn of Object.values(apart)) {
+    const x = cf.input([null, 4]);
+    const model = cf.model({
+      inputs: x,
+      outputs: cf.apply(fn, cf.call(cf.gru({ units: 4, returnSequences: true }), x)),
+    });
+    const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+    using together = cf.streams(model, variables, { capacity: 2, device: "reference" });
+    using alone = cf.streaming(model, variables, { device: "reference" });
+    together.join();
+    const session = together.join();
+    for (let step = 0; step < 3; step++) {
+      const given = random(step, [1, 4]);
+      const output = await together.step(rows(2, 4, new Map([[1, given]])), { sessions: [session] });
+      assertClose(row(output, 1), cf.at(single(await alone.step(given)), 0, { axis: 0 }));
+    }
+  }
+});
