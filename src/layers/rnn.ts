@@ -312,7 +312,7 @@ function carried(name: string, expected: Tree<Spec>, state: Tree<Tensor>): Tree<
         `Cannot use ${name} with a batch of ${wanted.shape[0]}: it is stateful for a batch of ${
           found.shape[0]
         }; ` +
-          `give batches of that size, or begin anew with resetStates`,
+          `give batches of that size, open the stream with the option batch, or begin anew with resetStates`,
       );
     }
     return stopGradient(found);

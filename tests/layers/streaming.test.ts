@@ -90,6 +90,7 @@ Deno.test("a stream refuses what it cannot feed", async () => {
   using stream = streaming(layer, variables);
   assertThrows(() => stream.state, Error, "nothing was pushed yet");
   await assertRejects(() => stream.push(x), RangeError, "Cannot use lstm with a batch of 2");
+  await assertRejects(() => stream.push(x), RangeError, "open the stream with the option batch");
   assertClose(
     await stream.push(sliceAxis(x, 0, 0, 1)),
     run(layer, variables, sliceAxis(x, 0, 0, 1)),
