@@ -194,6 +194,13 @@ Deno.test("what sessions cannot do is refused by name", async () => {
     Error,
     "one of others",
   );
+  using unknown = open(); // the state of its session cannot be read yet, and an error does not try to
+  const one = unknown.join();
+  await assertRejects(
+    () => unknown.step(cf.zeros([2, 3]), { sessions: one as unknown as [] }),
+    TypeError,
+    "options.sessions is an object with the keys {leave, slot, state}, expected an iterable of sessions",
+  );
   assertThrows(() => open({ capacity: 0 }), RangeError, "capacity");
   const both = cf.bidirectional(cf.lstm({ units: 2, returnSequences: true }));
   assertThrows(
