@@ -84,8 +84,9 @@ export function embedding(options: EmbeddingOptions): Layer<Tensor> {
     );
   };
   const checkTokens = ({ data, shape }: HostTensor): void => {
-    const wrong = data.findIndex((token) => token < 0 || token >= inputDim);
-    if (wrong < 0) return;
+    let wrong = 0; // a loop, as a function would be made in every step of a stream
+    while (wrong < data.length && data[wrong] >= 0 && data[wrong] < inputDim) wrong++;
+    if (wrong === data.length) return;
     throw new RangeError(
       `Cannot use ${layer} with the token ${data[wrong]} at ${position(wrong, shape)}: ` +
         `its vocabulary has ${inputDim} tokens, 0 to ${inputDim - 1}`,

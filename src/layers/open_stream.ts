@@ -12,7 +12,7 @@ import { callQueue } from "./call_queue.ts";
 import { type ChunkStep, chunkStep, keyOf } from "./chunk_steps.ts";
 import { layerName } from "./define.ts";
 import { checkedState, firstState, resetStates } from "./stateful.ts";
-import { type ArrayStep, arrayStep, type StepArrays } from "./step_arrays.ts";
+import { type ArrayStep, arrayStep, type StepArrays, valueCheck } from "./step_arrays.ts";
 import type { Stream } from "./stream.ts";
 import { setSource } from "./stream_source.ts";
 import { checkValues, expanded, isOnHost, withBatch } from "./stream_steps.ts";
@@ -222,11 +222,9 @@ export function openStream(
     const loop = calls.steps.loops.at(-1);
     if (!loop) throw refusedAtOnce("no step was compiled; await stream.ready() or stream.step(input) first");
     if (atOnce?.loop !== loop) {
-      const { structure } = flattenTree(asStep(known as Tree<Spec>));
-      const check = layer.checkInput &&
-        ((inputs: readonly HostTensor[]) =>
-          checkValues(layer, expanded(asSequence, unflattenTree<Tree<Tensor>>(structure, inputs))));
-      atOnce = { loop, step: arrayStep(loop, check) };
+      const { structure } = flattenTree(asStep(known as Tree<Spec>)); // known with the loop
+      const steps = unflattenTree<Tree<Spec>>(structure, loop.inputs.map(({ spec }) => spec));
+      atOnce = { loop, step: arrayStep(loop, valueCheck(layer, asSequence(steps, 1))) };
     }
     if (!atOnce.step) {
       throw refusedAtOnce("its device cannot block; await stream.step(input), or stream on wasm");

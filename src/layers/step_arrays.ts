@@ -3,9 +3,17 @@
  * audio: the arrays are found in their trees by paths that were made beforehand, and checked.
  */
 import { describeValue } from "../describe.ts";
-import { allocateValues, type HostTensor, printSpec, type Tensor, type Values } from "../tensor/tensor.ts";
-import { printPath, type Tree } from "../tree/tree.ts";
+import {
+  allocateValues,
+  type HostTensor,
+  printSpec,
+  type Spec,
+  type Tensor,
+  type Values,
+} from "../tensor/tensor.ts";
+import { flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
 import type { Place, StepLoop } from "../transforms/loop.ts";
+import type { Layer } from "./layer.ts";
 
 /** StepArrays as a caller gives them: one, or a tree of them. */
 export type StepArrays = Tree<Values>;
@@ -31,7 +39,7 @@ interface Expected {
  */
 export function arrayStep(
   loop: Loop,
-  check: ((inputs: readonly HostTensor[]) => void) | undefined,
+  check: ((inputs: readonly Values[]) => void) | undefined,
 ): ArrayStep | undefined {
   const { runInto } = loop;
   if (!runInto) return undefined;
@@ -42,8 +50,36 @@ export function arrayStep(
   return (input, output) => {
     find(from, input, inputs);
     find(to, output, outputs);
-    check?.(inputs.map((data, index): HostTensor => ({ kind: "host", ...loop.inputs[index].spec, data })));
+    check?.(inputs);
     runInto(inputs, outputs);
+  };
+}
+
+/** A tensor over one array after another. */
+interface Holder extends Omit<HostTensor, "data"> {
+  data: Values;
+}
+
+/**
+ * What a layer checks of the values of a step, in tensors that are made once; undefined if it checks none.
+ *
+ * @param sequence Specs of the step as a sequence, whose sizes are known.
+ */
+export function valueCheck(
+  layer: Layer,
+  sequence: Tree<Spec>,
+): ((inputs: readonly Values[]) => void) | undefined {
+  if (!layer.checkInput) return undefined;
+  const tree = mapTree(sequence, ({ shape, dtype }: Spec): Holder => ({
+    kind: "host",
+    shape: shape as readonly number[], // known
+    dtype,
+    data: allocateValues(dtype, 0),
+  }));
+  const { leaves } = flattenTree<Holder>(tree);
+  return (inputs) => {
+    for (let index = 0; index < inputs.length; index++) leaves[index].data = inputs[index];
+    layer.checkInput?.(tree);
   };
 }
 

@@ -16,8 +16,8 @@ export interface Stream<Output = Tree<Tensor>> extends Disposable {
   /**
    * The same at once, from the caller's arrays into the caller's arrays, for code that may not wait: one
    * array, or a tree of them like that of the tensors. Float32Array holds float32, Int32Array int32, Uint8Array
-   * bool. On wasm it allocates nothing, unless the layer checks values, as `embedding` checks tokens; on
-   * `reference` it does. Steps must have been compiled, by `ready` or by a step before it.
+   * bool. On wasm and native it allocates nothing, unless a graph checks the values of its inputs, such as tokens;
+   * on `reference` it does. Steps must have been compiled, by `ready` or by a step before it.
    *
    * @throws Error if no step was compiled, if calls are not done, or if the device cannot block (webgpu);
    *   TypeError or RangeError for an array of another type or length.
