@@ -37,11 +37,11 @@ export function parseArguments(args: readonly string[]): Arguments {
   const masks: string[] = [];
   for (let at = 0; at < args.length; at++) {
     const argument = args[at];
-    if (!argument.startsWith("--")) {
+    if (!argument.startsWith("-")) {
       files.push(argument);
       continue;
     }
-    const [name, ...rest] = argument.slice(2).split("=");
+    const [name, ...rest] = argument.replace(/^--/, "").split("=");
     if (given.has(name) && name !== "mask") {
       throw new SyntaxError(`Cannot export: --${name} is given twice, expected once; leave one out`);
     }
@@ -59,7 +59,9 @@ export function parseArguments(args: readonly string[]): Arguments {
       if (name === "mask") masks.push(value);
     } else {
       throw new SyntaxError(
-        `Cannot export: the option ${quoted(argument)} is unknown; ${remedy(name, [...VALUES, ...FLAGS])}`,
+        `Cannot export: the option ${quoted(argument)} is unknown; ${
+          remedy(name.replace(/^-/, ""), [...VALUES, ...FLAGS, "help"])
+        }`,
       );
     }
   }
@@ -71,7 +73,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     throw new SyntaxError("Cannot export: --to is missing, expected a target; see --help");
   }
   const batch = given.get("batch");
-  if (batch !== undefined && !/^[1-9]\d{0,8}$/.test(batch)) {
+  if (batch !== undefined && !/^[1-9]\d*$/.test(batch)) {
     throw new SyntaxError(`Cannot export: --batch is ${quoted(batch)}, expected a whole number from 1`);
   }
   const weights = given.get("weights"), format = weightFormats.find((name) => name === weights);

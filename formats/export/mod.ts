@@ -32,7 +32,7 @@ function help(): string {
 FILE is a model: ${Object.keys(sources).join(", ")}. TARGET is:
 ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`).join("\n")}
 
-  --output PATH     where to write; default: beside the file
+  --output PATH     where to write, or the folder if it ends with a slash; default: beside the file
   --input SPEC      the input, if the file does not say it: batch,time,28 or batch,time:int32
   --mask SPEC       takes a mask too: batch,time; of one input of several: NAME=batch,time, once for each (wasm, c)
   --name NAME       an identifier for the model; default: made from the file's name
@@ -76,11 +76,14 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
     (name) => read(given.file.replace(/[^/\\]*$/, "") + name),
   );
   const base = given.file.replace(/\.[^./\\]*$/, "");
-  const asked = given.output === undefined ? base : withoutEnd(given.output, target.end);
+  const isFolder = /[/\\]$/.test(given.output ?? "");
+  const isFree = given.output === undefined || isFolder; // to be called as the model is
+  const place = isFolder ? given.output + base.replace(/^.*[/\\]/s, "") : given.output ?? base;
+  const asked = isFree ? place : withoutEnd(place, target.end);
   const [, folder, last] = asked.match(/^(.*[/\\])?(.*)$/s) ?? [];
   const name = given.name ?? mended(last);
   // Files that name each other are called as the model is.
-  const output = target.isNamed && given.output === undefined ? `${folder ?? ""}${name}` : asked;
+  const output = target.isNamed && isFree ? `${folder ?? ""}${name}` : asked;
   if (target.isNamed && output !== `${folder ?? ""}${name}`) {
     throw new RangeError(
       `Cannot export to ${quoted(output + target.end)}: the source includes ${

@@ -6,7 +6,7 @@ import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { checkOptions } from "../../src/option_names.ts";
 import { quoted } from "../../src/quoted.ts";
-import type { HostTensor, Spec, Tensor } from "../../src/tensor/tensor.ts";
+import { type HostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, printPath, type Tree } from "../../src/tree/tree.ts";
 import { checkMask } from "./masks.ts";
 
@@ -111,6 +111,14 @@ function checkWeights(variables: Variables, allowNaN: boolean): void {
     if (leaf.dtype === "float64") {
       throw new TypeError(
         `Cannot export a model: ${where()} is float64, expected float32; cast the variables and train or load anew`,
+      );
+    }
+    const size = leaf.shape.reduce((size, dim) => size * dim, 1);
+    if (leaf.data.length !== size) {
+      throw new RangeError(
+        `Cannot export a model: ${where()} has ${leaf.data.length} elements, expected ${size} for ${
+          printSpec(leaf)
+        }; make tensors with tensor(...) or hostTensor(...), which check that`,
       );
     }
     const at = allowNaN ? -1 : firstNaN(leaf);

@@ -43,8 +43,9 @@ function describeArena({ bytes, offsets }: Arena, bindings: Bindings): string {
     bytes: evaluateDim(size, bindings) * 4,
   }));
   const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
-  return `the plan takes ${bytes} bytes, its largest buffers are ${
-    largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
+  const named = largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ");
+  return `the plan takes ${bytes} bytes${
+    named && `, its largest buffers are ${named}`
   }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
 }
 

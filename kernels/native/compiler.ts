@@ -164,6 +164,8 @@ async function compileOnce(
   if (!mayCompile()) {
     throw unavailable(`${directory} has no code for this Program; run Deno with --allow-run=${command}`);
   }
+  await prepare(directory); // it may have been cleared since the compiler was found
+  await checkOwn(directory);
   await keepText(files.source, source);
   await keep(directory, files.object, async (to) => {
     const { success, stderr } = await runCompiler(compiler, [

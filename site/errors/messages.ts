@@ -152,7 +152,7 @@ function errorClasses(sources: readonly string[]): ReadonlyMap<string, Shape | u
 function shapeOf(body: string, parameters: string, call: string): Shape {
   return {
     parameters: readArguments(body, body.indexOf(parameters) + parameters.length).map(([pieces]) =>
-      codeOf(pieces).replace(/[:=?].*/s, "").trim()
+      codeOf(pieces).replace(/[:=?].*/s, "").replace(/^readonly /, "").trim()
     ),
     pieces: readArguments(body, body.indexOf(call) + call.length)[0][0],
   };

@@ -175,6 +175,16 @@ Deno.test("export: a whole-model HDF5 file and a model of TensorFlow.js with its
   assertEquals([...onnx.keys()], ["web/model.onnx"]);
 });
 
+Deno.test("export: into a folder, under the name of the file or of the model", async () => {
+  const written = async (...args: string[]) => {
+    const files = { "some/my reader.safetensors": checkpoint };
+    return [...(await run(files, "some/my reader.safetensors", ...args)).written.keys()];
+  };
+  assertEquals(await written("--to", "onnx", "--output", "made/"), ["made/my reader.onnx"]);
+  assertEquals(await written("--to", "c", "--output", "made/"), ["made/my_reader.c", "made/my_reader.h"]);
+  assertEquals(await written("--to", "c", "--output=/", "--name", "n"), ["/n.c", "/n.h"]);
+});
+
 Deno.test("export: masks, of the one input or of inputs by their names", async () => {
   const one = maskedModels["a mask of lstm"], two = maskedModels["a mask of one of two sequences"];
   const files = {
@@ -233,6 +243,8 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["reader.safetensors two.onnx --to wasm", "2 files are given"],
     ["reader.safetensors", "--to is missing"],
     ["reader.safetensors --to", "--to has no value"],
+    ["reader.safetensors -to wasm", 'the option "-to" is unknown; did you mean "to"?'],
+    ["-h", 'the option "-h" is unknown'],
     ["reader.safetensors --to wasm --to onnx", "--to is given twice"],
     ["reader.safetensors --to rust", 'Cannot export to "rust": it is unknown; expected one of wasm, c, onnx'],
     ["reader.safetensors --to c --name words --output swords.c", 'the source includes "words.h"'],

@@ -87,6 +87,14 @@ const refusals: Readonly<Record<string, Refusal>> = {
     options: { input },
     says: ["variables.params[0].bias has NaN at 15", "allowNaN"],
   },
+  "a tensor of other sizes than its own": {
+    variables: mapTree(
+      { ...variables },
+      (leaf: HostTensor) => ({ ...leaf, data: leaf.data.slice(1) }),
+    ) as never,
+    options: { input },
+    says: ["variables.params[0].bias has 15 elements, expected 16 for float32[16]"],
+  },
   "a size that is a product": {
     made: input,
     options: { input: spec([null, multiplyDims(2, symbol("pairs")), 3]) },

@@ -231,6 +231,54 @@ Deno.test({
   },
 });
 
+/** Keywords of C23 and C++23, but for those that C11 has. */
+const NEWER =
+  ("alignas alignof and and_eq asm bitand bitor bool catch char16_t char32_t char8_t class co_await co_return " +
+    "co_yield compl concept const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export false " +
+    "friend mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register " +
+    "reinterpret_cast requires static_assert static_cast template this thread_local throw true try typeid typename typeof " +
+    "typeof_unqual using virtual wchar_t xor xor_eq").split(" ");
+
+/** Macros of standard headers that look like names. */
+const MACROS = ["complex", "errno", "I", "imaginary", "noreturn"];
+const HEADERS_WITH_MACROS = "#include <complex.h>\n#include <errno.h>\n#include <stdnoreturn.h>\n";
+
+Deno.test({
+  name: "toC: a header is one of C++ and of newer C too, whatever sizes are called",
+  ignore: !canRun || !await has("g++"),
+  async fn() {
+    const model = gru({ units: 2, returnSequences: true });
+    const variables = init(model, key(0), spec([1, null, 3]));
+    const directory = await Deno.makeTempDir();
+    try {
+      const includes: string[] = [];
+      for (const size of [...NEWER, ...MACROS]) {
+        const { name, header } = toC(model, variables, {
+          input: spec([1, size, 3]),
+          name: `m_${size}`,
+          stream: true,
+        });
+        await Deno.writeTextFile(`${directory}/${name}.h`, header);
+        includes.push(`#include "${name}.h"\n`);
+      }
+      const main = `${includes.join("")}int main(void) { return 0; }\n`;
+      const strict = ["-Wall", "-Wextra", "-Werror", "-fsyntax-only"];
+      for (
+        const [command, standard, end] of [["g++", "c++20", "cc"], ["g++", "c++11", "cc"], [
+          "gcc",
+          "c2x",
+          "c",
+        ]]
+      ) {
+        await Deno.writeTextFile(`${directory}/main.${end}`, (end === "c" ? HEADERS_WITH_MACROS : "") + main);
+        await run(command, [`-std=${standard}`, ...strict, `${directory}/main.${end}`]);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
 Deno.test({
   name: "toC: sizes of less than 1 are refused, and nothing is written",
   ignore: compilers.length === 0,

@@ -251,6 +251,21 @@ test("a damaged file is made anew", async (cache) => {
   for (const path of files) assertEquals((await Deno.stat(path)).size, sizes.get(path));
 });
 
+test("a cache that is cleared while a process runs is made anew", async (cache) => {
+  const compiled = async (cleared: boolean) => {
+    const script = new URL("./cleared_cache.ts", import.meta.url).pathname;
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "--allow-all", script, ...cleared ? [cache] : []],
+      env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc" },
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    return JSON.parse(new TextDecoder().decode(stdout));
+  };
+  assertEquals(await compiled(true), [5, 10, 5]);
+  assertEquals(((await Deno.stat(`${cache}/cellfold/native`)).mode ?? 0) & 0o777, 0o700);
+  assertEquals(await compiled(false), [5, 10, 5]);
+});
+
 test("processes side by side share a cache", async (cache) => {
   const all = await Promise.all(Array.from({ length: 4 }, () => outcomeOf(cache, {})));
   for (const { result, error } of all) assertEquals([result, error], [RIGHT, undefined]);
