@@ -209,6 +209,7 @@ export {
   type Streams,
   type StreamsOptions,
   type StreamsSession,
+  type UnitNormalizationOptions,
   type UpSampling1dOptions,
   type UpSamplingOptions,
   type ViterbiOptions,

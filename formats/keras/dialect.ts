@@ -15,6 +15,12 @@ const HOLDERS = ["layer", "backward_layer", "cell"];
 /** Options that hold an activation. */
 export const ACTIVATIONS: readonly string[] = ["activation", "recurrent_activation"];
 
+/** Layers for GPUs that Keras 2 had, and those that compute the same; TensorFlow.js has neither. */
+const PLAIN_CLASSES: { readonly [name: string]: { readonly name: string; readonly options: JsonObject } } = {
+  CuDNNLSTM: { name: "LSTM", options: { recurrent_activation: "sigmoid" } },
+  CuDNNGRU: { name: "GRU", options: { recurrent_activation: "sigmoid", reset_after: true } },
+};
+
 /** The name of Keras 2's hard sigmoid here, in Keras's spelling. */
 export const HARD_SIGMOID = "hard_sigmoid_keras2";
 
@@ -27,12 +33,14 @@ export function inKeras3(value: Json, dialect: Dialect): Json {
     ? { name: "sequential", layers: value.config }
     : value.config;
   if (!isObject(given)) return value;
-  // Once a functional model was a Model.
+  const isForGpu = dialect.keras2 && !dialect.nullIsDefault && Object.hasOwn(PLAIN_CLASSES, className);
+  const plain = isForGpu ? PLAIN_CLASSES[className] : undefined;
   return {
     ...value,
-    class_name: className === "Model" ? "Functional" : className,
+    // Once a functional model was a Model.
+    class_name: plain?.name ?? (className === "Model" ? "Functional" : className),
     module: moduleOf(value),
-    config: configOf(className, given, value, dialect),
+    config: { ...plain?.options, ...configOf(className, given, value, dialect) },
   };
 }
 

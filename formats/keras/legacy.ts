@@ -5,6 +5,7 @@
  */
 import { type Layer, layerName } from "../../src/layers/mod.ts";
 import { KerasFileError } from "./errors.ts";
+import { type CudnnSizes, cudnnSizes, plainBias, plainBiasShape, plainKernel } from "./cudnn.ts";
 import type { WeightFile } from "./hdf5.ts";
 import { layoutAt, type Orders, type WeightOwner } from "./layout.ts";
 import { withoutSlash } from "./names.ts";
@@ -107,6 +108,8 @@ export function placedWeights(
   /** The names in each group, and what is stored at each place. */
   const groups = new Map<string, Set<string>>();
   const places = new Map<string, string>();
+  /** Where weights in cuDNN's layout are, of which the bias has another shape. */
+  const cudnn = new Map<string, CudnnSizes & { readonly isBias: boolean }>();
   const placed = new Set<string>();
   const put = (place: string, at: string) => {
     places.set(place, at);
@@ -120,11 +123,19 @@ export function placedWeights(
   return {
     file: {
       names: (path) => groups.has(path) ? [...groups.get(path) ?? []] : undefined,
-      shape: (path) => places.has(path) ? stored.shape(places.get(path) ?? "") : undefined,
+      shape: (path) => {
+        const sizes = cudnn.get(path);
+        if (sizes?.isBias) return plainBiasShape(sizes);
+        return places.has(path) ? stored.shape(places.get(path) ?? "") : undefined;
+      },
       tensor: (path, shape) => {
         const at = places.get(path);
         if (at === undefined) throw new KerasFileError(root, `it has nothing for ${path}`);
-        return stored.tensor(at, shape);
+        const sizes = cudnn.get(path);
+        if (sizes === undefined) return stored.tensor(at, shape);
+        if (!sizes.isBias) return plainKernel(stored.tensor(at, shape), sizes);
+        const isPlain = String(plainBiasShape(sizes)) === String(shape);
+        return plainBias(stored.tensor(at, isPlain ? [2 * sizes.gates * sizes.units] : shape), sizes);
       },
       texts: () => undefined,
       placeOf: (path) => {
@@ -152,6 +163,15 @@ export function placedWeights(
         );
       }
       rows.forEach(({ place }, index) => put(place, found.weights[index]));
+      rows.forEach(({ name }, index) => {
+        if (name !== "recurrentKernel" || rows[index + 1]?.name !== "bias") return;
+        const [recurrentKernel, bias] = found.weights.slice(index, index + 2).map(stored.shape);
+        const sizes = cudnnSizes(recurrentKernel, bias);
+        if (sizes === undefined) return;
+        rows.slice(index - 1, index + 2).forEach(({ place, name }) => {
+          cudnn.set(place, { ...sizes, isBias: name === "bias" });
+        });
+      });
     },
     finish: () => {
       const [surplus] = free.keys();

@@ -123,8 +123,11 @@ function readPlain(
   const near = nearest(className, knownClasses);
   throw new KerasFileError(
     place,
-    `the class ${quoted(className)} has no equivalent here` +
-      (near === undefined ? `; expected one of ${knownClasses.join(", ")}` : `; the nearest is ${near}`),
+    `the class ${quoted(className)} has no equivalent here; ` +
+      (near === undefined
+        ? "if it is your own, its code is not in the file: build the model here and read its weights with " +
+          "loadKerasWeights"
+        : `the nearest is ${near}`),
   );
 }
 

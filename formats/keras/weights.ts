@@ -101,7 +101,8 @@ function checkHardSigmoid(model: Layer, { keras2, about }: Dialect): void {
   if (!keras2) return;
   const uses = (layer: Layer): Layer | undefined =>
     (layer.layers ?? []).map(uses).find((found) => found !== undefined) ??
-      (JSON.stringify(layer.options).includes('"hardSigmoid"') ? layer : undefined);
+      // The options of what has layers are those of a graph, which may hold functions.
+      (!layer.layers && JSON.stringify(layer.options).includes('"hardSigmoid"') ? layer : undefined);
   const found = uses(model);
   if (found === undefined) return;
   throw new KerasFileError(

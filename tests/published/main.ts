@@ -16,7 +16,7 @@ import { readers } from "./readers.ts";
 const LEAST = 105;
 
 /** Models that compute with whole numbers; their weights are floats here. */
-const QUANTIZED = /common_old\.onnx$/;
+const QUANTIZED = /(common_old|int8)\.onnx$/;
 
 interface Outcome {
   readonly path: string;

@@ -28,6 +28,7 @@ const files = [
   "old_graph.keras",
   "operations.h5.gz",
   "many.h5.gz",
+  "cudnn.h5.gz",
   "keras3_sequential.h5.gz",
   "keras3_graph.h5.gz",
 ];

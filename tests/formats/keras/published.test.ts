@@ -10,7 +10,9 @@ import {
   toKeras,
 } from "../../../formats/keras/mod.ts";
 import { bidirectional, dense, gru, lstm } from "../../../src/layers/mod.ts";
-import { init, sequential } from "../../../src/models/mod.ts";
+import { apply, call, init, input as graphInput, model, sequential } from "../../../src/models/mod.ts";
+import { mul } from "../../../src/operations/elementwise.ts";
+import { sum } from "../../../src/operations/structure.ts";
 import { key } from "../../../src/operations/random.ts";
 import { spec } from "../../../src/tensor/tensor.ts";
 import { h5File, legacyFile } from "./legacy_file.ts";
@@ -146,6 +148,78 @@ Deno.test("fromKeras: config is refused where the file has its own, or where it 
     (await errorOf(loadKerasWeights(layer, variables, weights, options))).message,
     "config",
   );
+});
+
+/** Weights alone of a recurrent layer for GPUs: two biases for each gate. */
+const forGpu = (gates: number) =>
+  legacyFile({
+    config: {},
+    version: "2.2.4",
+    layers: {
+      cell: { "cell/kernel:0": [3, 2 * gates], "cell/recurrent:0": [2, 2 * gates], "cell/b:0": [4 * gates] },
+    },
+  });
+
+Deno.test("loadKerasWeights: weights of layers for GPUs are turned, and their biases summed", async () => {
+  const one = sequential([lstm({ units: 2 })]);
+  const { params } = await loadKerasWeights(one, init(one, key(0), inputOf), await forGpu(4));
+  const [{ kernel, recurrentKernel, bias }] = params as unknown as Record<string, { data: Float32Array }>[];
+  // Of each gate, the stored numbers in rows of 2 are those of a matrix of 2 rows, whose columns are the inputs.
+  const stored = (path: string, index: number) => Math.fround(Math.sin(index + path.length));
+  for (let gate = 0; gate < 4; gate++) {
+    for (let unit = 0; unit < 2; unit++) {
+      for (
+        const [{ data }, path, inputs] of [[kernel, "cell/kernel:0", 3], [
+          recurrentKernel,
+          "cell/recurrent:0",
+          2,
+        ]] as const
+      ) {
+        for (let from = 0; from < inputs; from++) {
+          const at = unit * inputs + from;
+          const [row, column] = [Math.floor(at / 2), gate * 2 + at % 2];
+          assertEquals(data[from * 8 + gate * 2 + unit], stored(path, row * 8 + column), path);
+        }
+      }
+      const at = gate * 2 + unit;
+      assertEquals(bias.data[at], Math.fround(stored("cell/b:0", at) + stored("cell/b:0", at + 8)));
+    }
+  }
+});
+
+Deno.test("loadKerasWeights: weights of layers for GPUs are refused by layers that compute something else", async () => {
+  const layers = [
+    lstm({ units: 3 }),
+    gru({ units: 2 }),
+    gru({ units: 2, resetAfter: false }),
+    lstm({ units: 2, useBias: false }),
+  ];
+  for (const [index, layer] of layers.entries()) {
+    for (const gates of [4, 3]) {
+      if (index === 1 && gates === 3) continue; // that is the one it fits
+      const one = sequential([layer]);
+      const error = await errorOf(loadKerasWeights(one, init(one, key(0), inputOf), await forGpu(gates)));
+      assert(error instanceof KerasFileError, `${index}, ${gates} gates: ${error}`);
+    }
+  }
+});
+
+Deno.test("loadKerasWeights: a graph may hold functions without names, beside the layers", async () => {
+  const x = graphInput([4, 3]);
+  const weights = call(dense({ units: 1, useBias: false, name: "attention" }), x);
+  const mean = apply((x, w) => sum(mul(x, w), { axes: [1] }), x, weights);
+  const graph = model({ inputs: x, outputs: call(dense({ units: 2, name: "end" }), mean) });
+  const bytes = await legacyFile({
+    config: {},
+    layers: {
+      end: { "end/kernel:0": [3, 2], "end/bias:0": [2] },
+      attention: { "attention/attention_W:0": [3, 1] },
+    },
+  });
+  const { params } = await loadKerasWeights(graph, init(graph, key(0), spec([null, 4, 3])), bytes);
+  const [attention, end] = params as unknown as Record<string, { data: Float32Array }>[];
+  assertEquals(attention.kernel.data[0], Math.fround(Math.sin("attention/attention_W:0".length)));
+  assertEquals(end.kernel.data[0], Math.fround(Math.sin("end/kernel:0".length)));
 });
 
 Deno.test("fromKeras: all classes without an equivalent are named, with their layers", async () => {
