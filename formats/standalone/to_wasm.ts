@@ -23,7 +23,8 @@ export interface WasmModel {
  * Writes a model as one WebAssembly file, which needs nothing of this library to run.
  *
  * The code is that of the device `wasm` with one thread and plain SIMD, and its results are the same to the bit.
- * Open sizes of `input` stay open. Where JavaScript is not at hand, docs/standalone.md says what the module exports.
+ * Open sizes of `input` stay open; a sequence of one step, which `predict` compiles without a loop, may then differ
+ * in the last places. Where JavaScript is not at hand, docs/standalone.md says what the module exports.
  *
  * Layers act as in `predict`, so dropout does nothing and statistics are those of the variables. With `stream`, the
  * file begins a new sequence, whatever carries are in the state.

@@ -101,6 +101,13 @@ const plain: Grow = ({ random, draws }, kind) => {
       ...(random.chance(0.3) ? { threshold: 0.125 } : {}),
     }),
     () => ({ type: "softmaxLayer" }),
+    () => ({
+      type: "unitNormalization",
+      // Over steps, what does not count would count.
+      ...(kind.time === 0 && axes.length > 1 && random.chance(0.5)
+        ? { axis: random.pick<number | number[]>([1, -2, axes]) }
+        : {}),
+    }),
     () => ({ type: "gaussianNoise", stddev: draws ? random.pick([0, 0.25]) : 0 }),
     () => ({ type: "activityRegularization", ...(random.chance(0.3) ? { l1: 0.25 } : {}), l2: 0.125 }),
     // Sizes that are open have one slope.

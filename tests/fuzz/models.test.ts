@@ -82,7 +82,7 @@ Deno.test("fuzz: a model that calls a stateful layer twice is compared without a
  * What the fuzzer does not draw: layers that other frameworks' cases hold alone, with their gradients, on every backend
  * (`tests/oracle/python/`), and a decoder that is no layer.
  */
-const NOT_DRAWN = ["crf", "unitNormalization", "viterbi"];
+const NOT_DRAWN = ["crf", "viterbi"];
 
 Deno.test("fuzz: every layer, cell, activation and property is drawn", () => {
   const coverage = createCoverage();

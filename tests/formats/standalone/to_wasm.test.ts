@@ -1,5 +1,6 @@
 /** Models as WebAssembly files give what the device gives, to the bit, for any sizes and step by step. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import * as cf from "@cellfold/cellfold";
 import { type HostTensor, type Spec, streaming, toHost, type Tree, treeLeaves } from "@cellfold/cellfold";
 import { toWasm } from "@cellfold/cellfold/standalone";
 import { maskedModels, maskOf, predictionOf } from "./masked_models.ts";
@@ -67,3 +68,23 @@ for (const [name, exported] of Object.entries({ ...models, ...maskedModels })) {
     await follow([6, 1], stream);
   });
 }
+
+Deno.test("toWasm: a sequence of one step is that of predict to the bit if its length is fixed, else but for rounding", async () => {
+  const x = cf.input([null, 3]);
+  const [, state] = cf.call(cf.layerNormLstm({ units: 4, returnState: true }), x);
+  const output = cf.call(cf.layerNormLstm({ units: 4, useBias: false }), x, { initialState: state });
+  const model = cf.model({ inputs: x, outputs: output });
+  for (let seed = 0; seed < 8; seed++) {
+    const variables = cf.init(model, cf.key(seed), cf.spec([null, null, 3]));
+    const given = cf.host(cf.normal(cf.key(100 + seed), [4, 1, 3]));
+    const expected = await cf.predict(model, variables, given, { device: DEVICE }) as HostTensor;
+    for (const steps of [1, "steps"]) {
+      const { wasm, loader } = toWasm(model, variables, { input: cf.spec([null, steps, 3]) });
+      const { load } = await moduleOf<(x: HostTensor) => HostTensor>(loader);
+      const got = (await load(wasm))(given);
+      if (steps === 1) assertSame(got, expected, `seed ${seed}`);
+      // Two sums of a dozen terms of at most 1, and what functions make of them.
+      got.data.forEach((value, index) => assert(Math.abs(value - expected.data[index]) <= 2 ** -19));
+    }
+  }
+});

@@ -26,6 +26,28 @@ const reluLayer = elementwise((x, { maxValue = null, negativeSlope = 0, threshol
 const softmaxLayer: Layer = (_, __, samples) =>
   samples.map(only).map(({ x, counts }) => new Value(activate("softmax", x), counts));
 
+/** Divided by the length over axes, which are counted with the batch. */
+const unitNormalization: Layer = ({ options: { axis = -1 } }, _, samples) =>
+  samples.map(only).map(({ x, counts }) => {
+    const shape = shapeOf(x);
+    const axes = [axis].flat().map((axis) =>
+      Number(axis) < 0 ? Number(axis) + shape.length : Number(axis) - 1
+    );
+    /** The place with 0 along these axes. */
+    const groupOf = (index: readonly number[]) => index.map((i, axis) => axes.includes(axis) ? 0 : i).join();
+    const squares = new Map<string, number>();
+    fill(shape, (index) => {
+      const group = groupOf(index);
+      squares.set(group, rounded((squares.get(group) ?? 0) + rounded(at(x, index) ** 2)));
+      return 0;
+    });
+    const value = (index: readonly number[]) => {
+      const square = Math.max(squares.get(groupOf(index)) ?? 0, 1e-24);
+      return rounded(at(x, index) / rounded(Math.sqrt(square)));
+    };
+    return new Value(fill(shape, value), counts);
+  });
+
 const prelu: Layer = (_, params, samples) => {
   const { alpha } = named(params);
   const shape = shapeOf(alpha);
@@ -60,5 +82,6 @@ export const elementwiseLayers: { readonly [type: string]: Layer } = {
   prelu,
   reluLayer,
   softmaxLayer,
+  unitNormalization,
   ...Object.fromEntries([1, 2, 3].map((axes) => [`spatialDropout${axes}d`, undisturbed("rate")])),
 };

@@ -19,16 +19,20 @@ export async function exports(context: Context): Promise<void> {
     throw new Skipped("several stateful batches");
   }
   const x = libraryInput(realized, realized.inputs) as cf.Tree<cf.HostTensor>;
-  /** The sizes of an input: its batch and its steps are open, those of one length by one name. */
-  const sizesOf = (place: number) => {
+  /**
+   * The sizes of an input: its batch and its steps are open, those of one length by one name. `predict` compiles a sequence
+   * of one step as such.
+   */
+  const sizesOf = (place: number, fewest = 2) => {
     const { shape, time } = one.inputs[place];
     const sizes = shape.map((size, axis) =>
-      axis === 0 && time > 0 && !one.fixedTime ? `steps_${size}` : size
+      axis === 0 && time > 0 && size >= fewest && !one.fixedTime ? `steps_${size}` : size
     );
     return [one.statefulBatch, ...sizes];
   };
-  const specOf = (place: number) => cf.spec(sizesOf(place), one.inputs[place].dtype);
-  const input = treeOfPlaces<cf.Spec>(one.inputTree, specOf);
+  const specsOf = (fewest: number) =>
+    treeOfPlaces<cf.Spec>(one.inputTree, (place) => cf.spec(sizesOf(place, fewest), one.inputs[place].dtype));
+  const input = specsOf(2);
   const predict = await loaded<(x: unknown) => cf.Tree<cf.HostTensor>>(toWasm(model, variables, { input }));
   using trainer = trainerFor(realized, DEVICE);
   const expected = await cf.predictWith(trainer, variables, x, { batchSize: one.samples });
@@ -53,7 +57,7 @@ export async function exports(context: Context): Promise<void> {
     );
   }
   if (one.statefulBatch !== null || one.fixedTime || one.inputs.some(({ time }) => time === 0)) return;
-  await steps(context, x, { input, stream: true, batch: one.samples });
+  await steps(context, x, { input: specsOf(1), stream: true, batch: one.samples });
 }
 
 /** The same for a stream, which is refused here exactly if it is refused by the library. */
