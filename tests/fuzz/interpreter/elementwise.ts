@@ -22,9 +22,11 @@ const reluLayer = elementwise((x, { maxValue = null, negativeSlope = 0, threshol
   return maxValue === null ? value : Math.min(Number(maxValue), value);
 });
 
-/** Over the last axis, of which a mask says nothing. */
+/** Over the last axis, of which a mask says nothing; but with one, losses do not see what it was made of. */
 const softmaxLayer: Layer = (_, __, samples) =>
-  samples.map(only).map(({ x, counts }) => new Value(activate("softmax", x), counts));
+  samples.map(only).map(({ x, counts }) =>
+    new Value(activate("softmax", x), counts, counts === undefined ? { kind: "softmax", x } : undefined)
+  );
 
 /** Divided by the length over axes, which are counted with the batch. */
 const unitNormalization: Layer = ({ options: { axis = -1 } }, _, samples) =>

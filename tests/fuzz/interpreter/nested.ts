@@ -58,7 +58,18 @@ export function rounded(x: number): number {
   const near = noise ? x * (1 + ROUNDING * (2 * noise.next() - 1)) : x;
   const size = Math.abs(near);
   if (size <= (noise ? NORMAL : UNDERFLOW)) return near * 0;
-  return size >= OVERFLOW ? Math.sign(near) * Infinity : near;
+  if (size < OVERFLOW || Number.isNaN(size)) return near;
+  overflowed = true;
+  return Math.sign(near) * Infinity;
+}
+
+let overflowed = false;
+
+/** Whether a number on the way leaves what float32 has. */
+export function overflows(run: () => unknown): boolean {
+  overflowed = false;
+  run();
+  return overflowed;
 }
 
 export function list(x: Nested): readonly Nested[] {
