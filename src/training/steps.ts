@@ -283,13 +283,14 @@ export function inputDTypesFor(
   x: Tree<Tensor>,
 ): readonly DType[] {
   const { model, dtypes } = steps;
-  const input = openBatch(model, variables.state, x);
-  const key = keyOf([variables.params, variables.state, input]);
-  const dtypesOf = (input: Tree<Spec>) => inputDTypes(model, variables, input, "x");
-  return dtypes.get(
-    key,
-    () => forAnyBatch(steps, `dtypes ${key}`, () => dtypesOf(input), () => dtypesOf(mapTree(x, specOf))),
-  );
+  const variablesKey = keyOf([variables.params, variables.state]);
+  const keyFor = (input: Tree<Spec>) => `dtypes ${variablesKey}${keyOf(input)}`;
+  const dtypesOf = (input: Tree<Spec>) =>
+    dtypes.get(keyFor(input), () => inputDTypes(model, variables, input, "x"));
+  const open = openTime(model, variables.state, x);
+  const batch = openBatch(model, variables.state, x);
+  return (open && forAnyLength(steps, keyFor(open), () => dtypesOf(open))) ??
+    forAnyBatch(steps, keyFor(batch), () => dtypesOf(batch), () => dtypesOf(mapTree(x, specOf)));
 }
 
 /** Throws if the steps were disposed. */

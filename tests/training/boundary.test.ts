@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   call,
   createTrainer,
+  defineLayer,
   dense,
   embedding,
   evaluate,
@@ -21,6 +22,7 @@ import {
   type Tensor,
   tensor,
   type Tree,
+  type Variables,
 } from "@cellfold/cellfold";
 import { valuesOf } from "./models.ts";
 
@@ -124,4 +126,26 @@ Deno.test("a value that is not finite stays as it is", async () => {
     doubles([NaN], [1, 1]),
   );
   assertEquals(valuesOf(host(output)), [NaN]);
+});
+
+Deno.test("the dtypes that a model takes are found once for sequences of all lengths", async () => {
+  let calls = 0;
+  const words = embedding({ inputDim: 9, outputDim: 2 });
+  const counted = defineLayer({
+    type: "counted",
+    options: {},
+    initParams: words.initParams,
+    apply: (variables: Variables, x: Tree<Tensor>, options) => {
+      calls++;
+      return words.apply(variables, x, options);
+    },
+  });
+  const tokens = (batch: number, time: number) =>
+    tensor(new Int32Array(batch * time).fill(3), { shape: [batch, time] });
+  const variables = init(counted, key(0), spec([null, null], "int32"));
+  using trainer = createTrainer(counted, { device: "wasm" });
+  await trainer.predictOnBatch(variables, tokens(2, 4));
+  const before = calls;
+  for (let time = 8; time < 20; time++) await trainer.predictOnBatch(variables, tokens(1 + time % 3, time));
+  assertEquals(calls, before);
 });
