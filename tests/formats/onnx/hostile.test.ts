@@ -40,8 +40,8 @@ const refused: readonly (readonly [name: string, bytes: () => Uint8Array, ...par
   ],
   [
     "another domain",
-    () => modelOf(graph([{ ...node("Gelu", ["x"], ["out"]), domain: "com.microsoft" }])),
-    'node 0 (Gelu, domain "com.microsoft")',
+    () => modelOf(graph([{ ...node("Gelu", ["x"], ["out"]), domain: "com.example" }])),
+    'node 0 (Gelu, domain "com.example")',
     "not supported",
   ],
   [
