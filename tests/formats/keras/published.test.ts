@@ -255,3 +255,17 @@ Deno.test("fromKeras: all classes without an equivalent are named, with their la
     Math.fround(Math.sin("dense/kernel:0".length)),
   );
 });
+
+Deno.test("fromKeras: an error about very many layers without an equivalent is made at once, and is short", async () => {
+  const layers = Array.from({ length: 1e5 }, (_, index) => ({
+    class_name: `Own${index % 50}`,
+    config: { name: `layer_${index}` },
+  }));
+  const bytes = await legacyFile({ config: { class_name: "Sequential", config: layers }, layers: {} });
+  const begin = performance.now();
+  const { message } = await errorOf(fromKeras(bytes));
+  assert(performance.now() - begin < 10_000, "the list was copied for each layer, which takes a minute");
+  assertStringIncludes(message, '50 classes have no equivalent here: "Own0" ("layer_0", "layer_50", ');
+  assertStringIncludes(message, "and 30 more");
+  assert(message.length < 10_000, String(message.length));
+});
