@@ -44,6 +44,13 @@ Deno.test("fromOnnx: of many operators that are not supported, the number is rig
   const names = Array.from({ length: 50 }, (_, index) => `Own${index}`);
   const nodes = names.map((name, index) => node(name, [index === 0 ? "x" : `y${index}`], [`y${index + 1}`]));
   const bytes = fileOf({ nodes, inputs: { x }, outputs: { y50: "float32" } });
-  const { message } = assertThrows(() => fromOnnx(bytes), Error, "50 operators of the model are not supported");
-  assert(message.includes('"Own19"') && message.includes("and 30 more") && !message.includes("Own20"), message);
+  const { message } = assertThrows(
+    () => fromOnnx(bytes),
+    Error,
+    "50 operators of the model are not supported",
+  );
+  assert(
+    message.includes('"Own19"') && message.includes("and 30 more") && !message.includes("Own20"),
+    message,
+  );
 });
