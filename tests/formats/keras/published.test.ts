@@ -92,6 +92,20 @@ Deno.test('fromKeras: names with a "/" become names without, and weights are fou
   ]);
 });
 
+Deno.test('loadKerasWeights: layers whose names differ by a "/" alone are refused, as one would take the place of the other', async () => {
+  const one = sequential([dense({ units: 2, name: "a_b" })]);
+  const weights = { "kernel:0": [3, 2], "bias:0": [2] };
+  for (const names of [["a/b", "a_b"], ["a_b", "a/b"]]) {
+    const bytes = await legacyFile({
+      config: {},
+      layers: Object.fromEntries(names.map((name) => [name, weights])),
+    });
+    const error = await errorOf(loadKerasWeights(one, init(one, key(0), inputOf), bytes));
+    assert(error instanceof KerasFileError, String(error));
+    assertStringIncludes(error.message, `the layers "${names[0]}" and "${names[1]}" have one name here`);
+  }
+});
+
 Deno.test({
   name: "fromKeras: config is the JSON of a model for a file of weights alone, of Keras 2",
   ignore: !mayRead,
