@@ -103,7 +103,9 @@ function byName(layers: readonly LayerWeights[], root: string): Map<string, Laye
     if (other !== layer.name) {
       throw new KerasFileError(
         root,
-        `the layers ${quoted(other)} and ${quoted(layer.name)} have one name here`,
+        `the layers ${quoted(other)} and ${
+          quoted(layer.name)
+        } have one name here, as "/" becomes "_"; rename one of them`,
       );
     }
     named.set(name, layer);
