@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { unknownName } from "../../src/known_names.ts";
 import { checkOptions } from "../../src/option_names.ts";
 import { quoted } from "../../src/quoted.ts";
-import { type Project, templates } from "./templates.ts";
+import { inShell, type Project, templates } from "./templates.ts";
 
 /** What a project is made for. */
 export type Template = "deno" | "node" | "vite";
@@ -160,7 +160,7 @@ export async function createCommand(
   const width = Math.max(...made.commands.map(([command]) => command.length));
   log(`Made ${made.name} for ${made.template}: ${made.files.join(", ")}`);
   log("");
-  if (from !== "") log(`  cd ${/\s/.test(from) ? quoted(from) : from}`);
+  if (from !== "") log(`  cd ${inShell(from)}`);
   for (const [command, does] of made.commands) log(`  ${command.padEnd(width)}  ${does}`);
 }
 

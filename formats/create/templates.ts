@@ -44,7 +44,12 @@ const dependencies = (clone: string | undefined) => ({
 
 /** What is run first where the library is a clone's. */
 const packs = (clone: string | undefined): Project["commands"] =>
-  clone === undefined ? [] : [[`npx -y deno@2 task --cwd ${clone} npm`, "packs the library, from its clone"]];
+  clone === undefined
+    ? []
+    : [[`npx -y deno@2 task --cwd ${inShell(clone)} npm`, "packs the library, from its clone"]];
+
+/** A path as an argument of a command, in any shell. */
+export const inShell = (path: string) => /^[\w./-]+$/.test(path) ? path : `"${path}"`;
 
 const FILES = (ending: string, folder = "") =>
   `\`${folder}data.${ending}\` has the data, \`${folder}model.${ending}\` the model: put your own in.`;

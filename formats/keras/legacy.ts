@@ -4,6 +4,7 @@
  * trained ones first. They are presented as the reader of the present layout wants them.
  */
 import { type Layer, layerName } from "../../src/layers/mod.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError } from "./errors.ts";
 import { type CudnnSizes, cudnnSizes, plainBias, plainBiasShape, plainKernel } from "./cudnn.ts";
 import type { WeightFile } from "./hdf5.ts";
@@ -93,6 +94,25 @@ function rowsOf({ path, rows, trainable }: WeightOwner): Row[] {
   }));
 }
 
+/** The layers by their names here. */
+function byName(layers: readonly LayerWeights[], root: string): Map<string, LayerWeights> {
+  const named = new Map<string, LayerWeights>();
+  for (const layer of layers) {
+    const name = withoutSlash(layer.name);
+    const other = named.get(name)?.name ?? layer.name;
+    if (other !== layer.name) {
+      throw new KerasFileError(
+        root,
+        `the layers ${quoted(other)} and ${
+          quoted(layer.name)
+        } have one name here, as "/" becomes "_"; rename one of them`,
+      );
+    }
+    named.set(name, layer);
+  }
+  return named;
+}
+
 /**
  * Weights by layer as a file in the present layout.
  *
@@ -104,7 +124,7 @@ export function placedWeights(
   root: string,
   stored: Pick<WeightFile, "shape" | "tensor" | "placeOf">,
 ): PlacedWeights {
-  const free = new Map(layers.map((layer) => [withoutSlash(layer.name), layer]));
+  const free = byName(layers, root);
   /** The names in each group, and what is stored at each place. */
   const groups = new Map<string, Set<string>>();
   const places = new Map<string, string>();

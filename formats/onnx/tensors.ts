@@ -1,4 +1,5 @@
 /** Tensors in ONNX files: dtypes, sizes checked against the data present, and both ways of storing it. */
+import { brainValue, halfValue } from "../../src/tensor/halves.ts";
 import { type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { quoted } from "../../src/quoted.ts";
 import { OnnxError } from "./errors.ts";
@@ -205,22 +206,6 @@ function externalRange(place: string, { externalData }: TensorProto): ExternalRa
   return { location, offset: number("offset") ?? 0, length: number("length") };
 }
 
-/** The number behind the bits of a float of half precision: 5 bits of exponent, 10 of fraction (IEEE 754, binary16). */
-function ofHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-const WORD = new DataView(new ArrayBuffer(4));
-
-/** The number behind the bits of a bfloat16: the upper half of a float32. */
-function ofBrain(bits: number): number {
-  WORD.setUint32(0, bits << 16);
-  return WORD.getFloat32(0);
-}
-
 /** Unsigned integers of 64 bits as signed ones; throws for those that are larger. */
 function signed(place: string, values: Iterable<bigint>): BigInt64Array {
   return BigInt64Array.from(values, (value) => {
@@ -250,9 +235,9 @@ function fromBytes(
     case "double":
       return { shape, type, data: new Float64Array(buffer) };
     case "float16":
-      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), ofHalf) };
+      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), halfValue) };
     case "bfloat16":
-      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), ofBrain) };
+      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), brainValue) };
     case "int64":
       return { shape, type, data: new BigInt64Array(buffer) };
     case "uint64":
@@ -309,9 +294,9 @@ function fromList(
     case "uint64":
       return { type: "int64", data: signed(place, list as readonly bigint[]) }; // uint64_data
     case "float16":
-      return { type: "float", data: Float32Array.from(list as readonly number[], ofHalf) }; // bits in int32_data
+      return { type: "float", data: Float32Array.from(list as readonly number[], halfValue) }; // bits in int32_data
     case "bfloat16":
-      return { type: "float", data: Float32Array.from(list as readonly number[], ofBrain) };
+      return { type: "float", data: Float32Array.from(list as readonly number[], brainValue) };
     case "float":
       return { type, data: Float32Array.from(list as readonly number[]) };
     case "double":

@@ -43,7 +43,7 @@ export interface Checkpoint {
 export interface SaveCheckpointOptions {
   /**
    * How the variables are written: `float32` (default), `float16` or `bfloat16`, as for `encodeSafetensors`. The state of
-   * the optimizer is always float32, as its numbers are too small for others.
+   * the optimizer is always float32: its numbers are too small for float16, and too close together for bfloat16.
    */
   readonly floats?: StoredFloats;
 }

@@ -8,7 +8,7 @@ import { sequencesOf, stepOf, withBatch } from "../../src/layers/stream_steps.ts
 import { runPasses } from "../../src/passes/mod.ts";
 import { trace } from "../../src/program/functions.ts";
 import type { Value } from "../../src/program/types.ts";
-import { type Dim, positiveSymbol, symbol } from "../../src/tensor/dims.ts";
+import { type Dim, evaluateDim, positiveSymbol, sizeOfShape, symbol } from "../../src/tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { predictStep } from "../../src/training/step.ts";
 import { flattenTree, mapTree, type Path, printPath, type Tree, unflattenTree } from "../../src/tree/tree.ts";
@@ -61,6 +61,10 @@ function stepProgram(model: Layer, variables: Variables, { input, batch }: Check
   const { isSequence, asSequence, asStep } = sequencesOf(stateful);
   const given = flattenTree<Spec>(input).leaves[0].shape[0];
   const sequence = withBatch(input, batch ?? (typeof given === "number" ? given : 1));
+  // Before anything is made of this batch, such as its first state.
+  flattenTree<Spec>(sequence).leaves.forEach(({ dtype, shape }) =>
+    checkFits({ dtype, shape: shape.map((dim) => typeof dim === "number" ? dim : 1) }, [])
+  );
   const { params } = variables;
   chunkChecks(model, { stateful, params, isSequence })(sequence);
   const step = asStep(sequence);
@@ -118,6 +122,8 @@ function programOf(
     return { kind: "state", first: weights[index], output: results.leaves.length + states.push(next) - 1 };
   });
   const program = runPasses({ ...traced, outputs: [...results.leaves, ...states] });
+  const values = [...program.inputs, ...program.equations.flatMap(({ outputs }) => outputs)];
+  values.forEach((value) => checkFits(value, sizes));
   const inputs = flattenTree<Spec>(given);
   checkMasksAreRead(program, inputs.paths);
   return {
@@ -129,6 +135,20 @@ function programOf(
     inputs: inputs.leaves.map((spec, index) => ({ spec, path: inputs.paths[index] })),
     outputs: results.leaves.map((spec, index) => ({ spec, path: results.paths[index] })),
   };
+}
+
+/** The most elements of a tensor: 2 GiB, as both kinds of files address bytes with 32 bits. */
+const MOST_ELEMENTS = 2 ** 29 - 1;
+
+/** Throws for a tensor that is too large whatever its open sizes are. */
+function checkFits(tensor: Spec, sizes: readonly string[]): void {
+  const smallest = Object.fromEntries(sizes.map((name) => [name, 1]));
+  if (evaluateDim(sizeOfShape(tensor.shape), smallest) <= MOST_ELEMENTS) return;
+  throw new RangeError(
+    `Cannot export a model: it has a tensor ${
+      printSpec(tensor)
+    }, expected less than 2 GiB each; choose smaller sizes`,
+  );
 }
 
 /**

@@ -32,8 +32,9 @@ export interface WasmModel {
  * @param model Any layer or model.
  * @param variables Its variables, on the host.
  * @throws TypeError for a model that cannot be fed step by step if `stream` is set, naming the layer, for a mask that
- *   does not fit or does nothing, and for variables that are not on the host or not float32; RangeError for NaN in weights and a name that is no
- *   identifier; the model's own error if the input does not fit it.
+ *   does not fit or does nothing, and for variables that are not on the host or not float32; RangeError for NaN in
+ *   weights, a name that is no identifier and a tensor of 2 GiB or more; the model's own error if the input does not fit
+ *   it.
  *
  * @example
  * ```ts

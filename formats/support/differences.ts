@@ -2,15 +2,7 @@
 import { quoted } from "../../src/quoted.ts";
 import { sameShape } from "../../src/tensor/dims.ts";
 import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
-
-/** How many names of one kind are listed. */
-const LISTED = 8;
-
-function listed(what: string, items: readonly string[]): string[] {
-  if (items.length === 0) return [];
-  const more = items.length > LISTED ? ` and ${items.length - LISTED} more` : "";
-  return [`${what} ${items.slice(0, LISTED).join(", ")}${more}`];
-}
+import { listed } from "./listed.ts";
 
 /** What may differ. */
 export interface DifferenceOptions {
@@ -38,9 +30,10 @@ export function differences(
     return [`${quoted(name)} (${printSpec(found)}, expected ${printSpec(wanted)})`];
   });
   const parts = [
-    ...listed("missing", missing.map(quoted)),
-    ...listed("unexpected", unexpected.map(quoted)),
-    ...listed("of another shape or dtype", different),
-  ];
-  return parts.length === 0 ? undefined : parts.join("; ");
+    ["missing", missing.map(quoted)],
+    ["unexpected", unexpected.map(quoted)],
+    ["of another shape or dtype", different],
+  ] as const;
+  const found = parts.filter(([, items]) => items.length > 0);
+  return found.length === 0 ? undefined : found.map(([what, items]) => `${what} ${listed(items)}`).join("; ");
 }

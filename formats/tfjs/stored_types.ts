@@ -1,4 +1,5 @@
 /** The types as which the numbers of a `model.json` are stored, and how each is read. */
+import { halfValue } from "../../src/tensor/halves.ts";
 
 /** A type in a weight file. */
 export type StoredType = "float32" | "int32" | "bool" | "uint8" | "uint16" | "float16";
@@ -11,16 +12,6 @@ export interface Decoder {
   readonly read: (view: DataView, offset: number) => number;
 }
 
-/** An IEEE 754 half: a sign, 5 bits of exponent, 10 of fraction. */
-function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
 /** All types; numbers are little-endian. */
 export const decoders: { readonly [Type in StoredType]: Decoder } = {
   float32: { size: 4, read: (view, offset) => view.getFloat32(offset, true) },
@@ -28,5 +19,5 @@ export const decoders: { readonly [Type in StoredType]: Decoder } = {
   bool: { size: 1, read: (view, offset) => view.getUint8(offset) },
   uint8: { size: 1, read: (view, offset) => view.getUint8(offset) },
   uint16: { size: 2, read: (view, offset) => view.getUint16(offset, true) },
-  float16: { size: 2, read: (view, offset) => half(view.getUint16(offset, true)) },
+  float16: { size: 2, read: (view, offset) => halfValue(view.getUint16(offset, true)) },
 };

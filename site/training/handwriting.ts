@@ -16,7 +16,6 @@ import { freshWeights, model, objective, readModel } from "../demos/handwriting/
 import { type PenStep, stepsOf } from "../demos/handwriting/ink.ts";
 import { handFrom, type Letters, type Random, randomFrom, writeWords } from "../demos/handwriting/letters.ts";
 import { inputOf, START } from "../demos/handwriting/pen.ts";
-import { inHalves } from "./halves.ts";
 
 const PUBLIC = new URL("../public/", import.meta.url);
 
@@ -83,6 +82,6 @@ for (let step = 1; step <= STEPS; step++) {
   [sum, count] = [0, 0];
   const trained = `${trainedBefore}${step} of ${STEPS} steps of ${BATCH} x ${LENGTH} from the rate ${RATE}`;
   const metadata = { trained, heldOut: loss.toFixed(3) };
-  const file = inHalves(encodeSafetensors(await cf.toHost(state.variables), { metadata }));
+  const file = encodeSafetensors(await cf.toHost(state.variables), { metadata, floats: "float16" });
   await Deno.writeFile(FILE, file);
 }

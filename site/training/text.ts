@@ -11,7 +11,6 @@ import { encodeSafetensors } from "@cellfold/cellfold/safetensors";
 import { encode } from "../demos/text/alphabet.ts";
 import type { TextModel } from "../demos/text/text.ts";
 import { trainOn } from "../demos/text/training.ts";
-import { inHalves } from "./halves.ts";
 
 const PUBLIC = new URL("../public/", import.meta.url);
 const UNITS = 224;
@@ -61,6 +60,6 @@ for await (const { step, loss, text: trained, sample } of trainOn(text.slice(0, 
     steps: String(step),
     heldOut,
   };
-  const file = inHalves(encodeSafetensors(trained.variables, { metadata }));
+  const file = encodeSafetensors(trained.variables, { metadata, floats: "float16" });
   await Deno.writeFile(new URL("models/text.safetensors", PUBLIC), file);
 }

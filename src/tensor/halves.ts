@@ -34,3 +34,11 @@ export function brainBits(value: number): number {
   const [bits] = new Uint32Array(Float32Array.of(value).buffer);
   return bits + 0x7fff + (bits >>> 16 & 1) >>> 16; // a carry goes into the exponent
 }
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The value of a bfloat16. */
+export function brainValue(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}

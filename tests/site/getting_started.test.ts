@@ -82,5 +82,11 @@ siteTest(
     await page.goto(at("newcomer/use.html"), { waitUntil: "load" });
     await page.waitForFunction("answers.children.length === 3");
     assertEquals(await answers(), kinds, "from the file that was downloaded");
+
+    await page.addInitScript("delete window.caches"); // as on http at any other address than this machine's
+    await page.goto(at("newcomer/use.html"), { waitUntil: "load" });
+    await page.waitForFunction("answers.children.length === 3");
+    assertEquals(await page.evaluate("typeof caches"), "undefined");
+    assertEquals(await answers(), kinds, "without a cache");
   },
 );

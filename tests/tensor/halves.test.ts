@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { brainBits, halfBits, halfValue } from "../../src/tensor/halves.ts";
+import { brainBits, brainValue, halfBits, halfValue } from "../../src/tensor/halves.ts";
 
 const bitsOf = (value: number) => new Uint16Array(Float16Array.of(value).buffer)[0];
 
@@ -23,10 +23,14 @@ Deno.test("halfValue: every half float", () => {
   values.forEach((value, bits) => assertEquals(halfValue(bits), value));
 });
 
+Deno.test("brainValue: the float32 whose upper half it is, for every bfloat16", () => {
+  const values = new Float32Array(Uint32Array.from({ length: 65536 }, (_, bits) => bits << 16).buffer);
+  values.forEach((value, bits) => assertEquals(brainValue(bits), value));
+});
+
 Deno.test("brainBits: every bfloat16, and what lies around and between two of them", () => {
-  const valueOf = (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0];
   for (let bits = 0; bits < 0x7f80; bits++) {
-    const value = valueOf(bits), next = bits === 0x7f7f ? 2 ** 128 : valueOf(bits + 1);
+    const value = brainValue(bits), next = bits === 0x7f7f ? 2 ** 128 : brainValue(bits + 1);
     const middle = (value + next) / 2, even = bits % 2 === 0 ? bits : bits + 1;
     const [below, above] = [middle - (next - value) / 8, middle + (next - value) / 8];
     for (const [near, expected] of [[value, bits], [below, bits], [middle, even], [above, bits + 1]]) {

@@ -4,6 +4,7 @@
  */
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
+import { listed } from "../../support/listed.ts";
 import { attributeTypes, type GraphProto, type NodeProto, type TensorProto } from "../protos.ts";
 import { type Constant, type ElementType, type ExternalData, isFloatType, readTensor } from "../tensors.ts";
 import { knownType, typeOfOutput } from "./element_types.ts";
@@ -163,7 +164,7 @@ function describeOperator(name: string, domain: string): string {
 function unsupported(lacking: readonly string[]): string {
   return lacking.length === 1
     ? `the operator ${lacking[0]} is not supported`
-    : `${lacking.length} operators of the model are not supported: ${lacking.join(", ")}`;
+    : `${lacking.length} operators of the model are not supported: ${listed(lacking, MOST_LISTED)}`;
 }
 
 /** The most operators that an error lists. */
@@ -192,9 +193,7 @@ export function checkOperators({ opset, operators }: GraphReader, root: GraphPro
     });
   }
   if (first === undefined) return;
-  const listed = [...lacking].slice(0, MOST_LISTED);
-  const more = lacking.size - listed.length;
-  throw new OnnxError(first, unsupported([...listed, ...more > 0 ? [`and ${more} more`] : []]));
+  throw new OnnxError(first, unsupported([...lacking]));
 }
 
 /** Throws unless a node has valid attributes, inputs and outputs for its operator. */

@@ -1,5 +1,6 @@
 /** The state dict of a checkpoint: the one that is in it, or that at a path. */
 import { quoted } from "../../../src/quoted.ts";
+import { listed } from "../../support/listed.ts";
 import { TorchFileError } from "./errors.ts";
 import {
   describePickled,
@@ -15,9 +16,6 @@ const MOST_VALUES = 100_000;
 
 /** The longest name in characters. */
 const LONGEST_NAME = 1000;
-
-/** How many paths an error lists. */
-const LISTED = 8;
 
 /** Tensors by name. */
 export interface Selected {
@@ -79,15 +77,12 @@ function stateDictsIn(root: PickleValue): ReadonlyMap<string, Dict> {
   return found;
 }
 
-function listed(names: readonly string[]): string {
-  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
-  return names.slice(0, LISTED).map(quoted).join(", ") + more;
-}
-
 /** What a value has, for an error. */
 function contentsOf(value: PickleValue): string {
   const keys = partsOf(value)?.map(([key]) => key) ?? [];
-  return keys.length === 0 ? describePickled(value) : `${describePickled(value)} with ${listed(keys)}`;
+  return keys.length === 0
+    ? describePickled(value)
+    : `${describePickled(value)} with ${listed(keys.map(quoted))}`;
 }
 
 /** The value at a path. A key may contain slashes: the longest one that is there is followed. */
@@ -157,7 +152,9 @@ export function selectStateDict(root: PickleValue, path: string | undefined): Se
   if (found.size > 1) {
     throw new TorchFileError(
       "the file",
-      `it has ${found.size} state dicts, ${listed([...found.keys()])}; choose one with the option path`,
+      `it has ${found.size} state dicts, ${
+        listed([...found.keys()].map(quoted))
+      }; choose one with the option path`,
     );
   }
   throw new TorchFileError(

@@ -3,7 +3,7 @@
  * every machine that runs Deno, Node or a browser.
  */
 import { quoted } from "../../quoted.ts";
-import { brainBits, halfBits, halfValue } from "../../tensor/halves.ts";
+import { brainBits, brainValue, halfBits, halfValue } from "../../tensor/halves.ts";
 import type { DType, HostTensor, Values } from "../../tensor/tensor.ts";
 
 /** An element type of a file. */
@@ -43,14 +43,9 @@ function booleans(bytes: Uint8Array): Uint8Array {
   throw new RangeError(`element ${wrong} is the byte ${bytes[wrong]}, which is no boolean, expected 0 or 1`);
 }
 
-/** IEEE 754 half precision. */
-function halves(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, halfValue);
-}
-
-/** The upper half of a float32. */
-function brainFloats(bits: Uint16Array): Float32Array {
-  return new Float32Array(Uint32Array.from(bits, (half) => half << 16).buffer);
+/** Floats of 16 bits. */
+function widened(buffer: ArrayBuffer, valueOf: (bits: number) => number): Float32Array {
+  return Float32Array.from(new Uint16Array(buffer), valueOf);
 }
 
 /**
@@ -62,8 +57,8 @@ export const storedTypes: ReadonlyMap<string, StoredType> = new Map<string, Stor
   ["F64", { size: 8, dtype: "float64", read: ({ buffer }) => new Float64Array(buffer) }],
   ["I32", { size: 4, dtype: "int32", read: ({ buffer }) => new Int32Array(buffer) }],
   ["BOOL", { size: 1, dtype: "bool", read: booleans }],
-  ["F16", { size: 2, dtype: "float32", read: ({ buffer }) => halves(new Uint16Array(buffer)) }],
-  ["BF16", { size: 2, dtype: "float32", read: ({ buffer }) => brainFloats(new Uint16Array(buffer)) }],
+  ["F16", { size: 2, dtype: "float32", read: ({ buffer }) => widened(buffer, halfValue) }],
+  ["BF16", { size: 2, dtype: "float32", read: ({ buffer }) => widened(buffer, brainValue) }],
   ["I8", { size: 1, dtype: "int32", read: ({ buffer }) => wholeNumbers(new Int8Array(buffer)) }],
   ["U8", { size: 1, dtype: "int32", read: (bytes) => wholeNumbers(bytes) }],
   ["I16", { size: 2, dtype: "int32", read: ({ buffer }) => wholeNumbers(new Int16Array(buffer)) }],

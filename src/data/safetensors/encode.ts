@@ -33,8 +33,8 @@ const CHUNK = 1 << 20;
 
 function contentOf(tree: unknown, options: SafetensorsOptions): Content {
   checkOptions("a safetensors file", options, ["metadata", "floats"]);
-  const { metadata, floats } = options;
-  return { tree, metadata, floatsOf: () => checkFloats(floats) };
+  const floats = checkFloats(options.floats);
+  return { tree, metadata: options.metadata, floatsOf: () => floats };
 }
 
 /**

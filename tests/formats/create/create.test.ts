@@ -73,6 +73,9 @@ testInFolder(
       "deno task predict",
       "deno task test",
     ]);
+    const far = `${folder}/${"my models/".repeat(10)}far`;
+    await createCommand([far], { log });
+    assert(lines.includes(`  cd "${far}"`), lines.join("\n"));
     // A repository without a commit is as good as an empty folder.
     await Deno.mkdir(`${folder}/cloned/.git`, { recursive: true });
     assertEquals((await createProject(`${folder}/cloned`, { template: "node" })).name, "cloned");
@@ -104,6 +107,18 @@ testInFolder(
     }
   },
 );
+
+Deno.test("create: commands quote a path with spaces", () => {
+  for (const template of ["node", "vite"] as const) {
+    const { commands, files } = templates[template]("waves", "../my clone");
+    assertEquals(commands[0][0], 'npx -y deno@2 task --cwd "../my clone" npm');
+    assertStringIncludes(files["README.md"], commands[0][0]);
+    assertEquals(
+      templates[template]("waves", "../clone").commands[0][0],
+      "npx -y deno@2 task --cwd ../clone npm",
+    );
+  }
+});
 
 testInFolder("a project for Deno trains, predicts and tests", missingPermissions, async (folder) => {
   const made = await createProject(`${folder}/waves`, { template: "deno" });

@@ -42,6 +42,8 @@ function files(): Uint8Array[] {
       b: tensor([1, 2, 3], { dtype: "int32" }),
       c: [tensor([true, false]), tensor([1, 2], { dtype: "float64" }), tensor([], { shape: [0, 3] })],
     }),
+    encodeSafetensors({ half: tensor([[1.5, -2]]) }, { floats: "float16" }),
+    encodeSafetensors({ brain: tensor([1e30]) }, { floats: "bfloat16" }),
   ];
 }
 

@@ -92,6 +92,20 @@ Deno.test('fromKeras: names with a "/" become names without, and weights are fou
   ]);
 });
 
+Deno.test('loadKerasWeights: layers whose names differ by a "/" alone are refused, as one would take the place of the other', async () => {
+  const one = sequential([dense({ units: 2, name: "a_b" })]);
+  const weights = { "kernel:0": [3, 2], "bias:0": [2] };
+  for (const names of [["a/b", "a_b"], ["a_b", "a/b"]]) {
+    const bytes = await legacyFile({
+      config: {},
+      layers: Object.fromEntries(names.map((name) => [name, weights])),
+    });
+    const error = await errorOf(loadKerasWeights(one, init(one, key(0), inputOf), bytes));
+    assert(error instanceof KerasFileError, String(error));
+    assertStringIncludes(error.message, `the layers "${names[0]}" and "${names[1]}" have one name here`);
+  }
+});
+
 Deno.test({
   name: "fromKeras: config is the JSON of a model for a file of weights alone, of Keras 2",
   ignore: !mayRead,
@@ -254,4 +268,18 @@ Deno.test("fromKeras: all classes without an equivalent are named, with their la
     (read.params as unknown as { kernel: { data: Float32Array } }[])[0].kernel.data[0],
     Math.fround(Math.sin("dense/kernel:0".length)),
   );
+});
+
+Deno.test("fromKeras: an error about very many layers without an equivalent is made at once, and is short", async () => {
+  const layers = Array.from({ length: 1e5 }, (_, index) => ({
+    class_name: `Own${index % 50}`,
+    config: { name: `layer_${index}` },
+  }));
+  const bytes = await legacyFile({ config: { class_name: "Sequential", config: layers }, layers: {} });
+  const begin = performance.now();
+  const { message } = await errorOf(fromKeras(bytes));
+  assert(performance.now() - begin < 10_000, "the list was copied for each layer, which takes a minute");
+  assertStringIncludes(message, '50 classes have no equivalent here: "Own0" ("layer_0", "layer_50", ');
+  assertStringIncludes(message, "and 30 more");
+  assert(message.length < 10_000, String(message.length));
 });

@@ -40,9 +40,19 @@ const refused: readonly (readonly [name: string, bytes: () => Uint8Array, ...par
   ],
   [
     "another domain",
-    () => modelOf(graph([{ ...node("Gelu", ["x"], ["out"]), domain: "com.example" }])),
+    () => modelOf(graph([node("com.example.Gelu", ["x"], ["out"])])),
     'node 0 (Gelu, domain "com.example")',
     "not supported",
+  ],
+  [
+    "a fused operator without its bias",
+    () => modelOf(graph([node("com.microsoft.BiasGelu", ["x"], ["out"])])),
+    "input 1 is missing",
+  ],
+  [
+    "a fused operator with a bias that it does not take",
+    () => modelOf(graph([node("com.microsoft.Gelu", ["x", "x"], ["out"])])),
+    "2 inputs, expected at most 1",
   ],
   [
     "an unknown operator",

@@ -39,3 +39,18 @@ Deno.test("fromOnnx: one operator that is not supported is told as one", () => {
     'the operator "Cosine" of the domain "ai.onnx" is not supported',
   );
 });
+
+Deno.test("fromOnnx: of many operators that are not supported, the number is right where not all are listed", () => {
+  const names = Array.from({ length: 50 }, (_, index) => `Own${index}`);
+  const nodes = names.map((name, index) => node(name, [index === 0 ? "x" : `y${index}`], [`y${index + 1}`]));
+  const bytes = fileOf({ nodes, inputs: { x }, outputs: { y50: "float32" } });
+  const { message } = assertThrows(
+    () => fromOnnx(bytes),
+    Error,
+    "50 operators of the model are not supported",
+  );
+  assert(
+    message.includes('"Own19"') && message.includes("and 30 more") && !message.includes("Own20"),
+    message,
+  );
+});

@@ -72,6 +72,21 @@ interface Refusal {
 }
 
 const refusals: Readonly<Record<string, Refusal>> = {
+  "a tensor that cannot be addressed": {
+    variables,
+    options: { input: spec([2 ** 28, null, 3]) },
+    says: ["float32[268435456, length, 3]", "less than 2 GiB"],
+  },
+  "a step that cannot be addressed": {
+    variables,
+    options: { input, batch: 1e24, stream: true },
+    says: ["float32[1e+24, ", "less than 2 GiB"],
+  },
+  "a result that cannot be addressed": {
+    model: graphOf((x, y) => concat([x, y], { axis: 2 })),
+    options: { input: { x: spec([2 ** 27, null, 3]), y: spec([2 ** 27, null, 3]) } },
+    says: ["float32[134217728, length, 6]", "less than 2 GiB"],
+  },
   "no input": { variables, options: {}, says: ["input is undefined", "spec("] },
   "an input without tensors": { variables, options: { input: {} }, says: ["no tensors"] },
   "an unknown option": { options: { input, steam: true }, says: ["steam", "stream"] },

@@ -17,11 +17,15 @@ import { product } from "./matrix.ts";
 
 const gelu = resolveActivation("gelu");
 
-/** A function of the sum of one or two inputs. */
-function ofSum(compute: (x: Tensor, node: Node) => Tensor, attributes: readonly string[] = []): Operator {
+/** A function of an input, or of its sum with a bias. */
+function ofSum(
+  inputs: Operator["inputs"],
+  compute: (x: Tensor, node: Node) => Tensor,
+  attributes: readonly string[] = [],
+): Operator {
   return {
     attributes,
-    inputs: [1, 2],
+    inputs,
     compute: (node, inputs) => {
       const [x, bias] = [floatsOf(given(inputs, 0)), inputs[1]];
       return [valueOf(compute(bias ? add(x, floatsOf(bias)) : x, node))];
@@ -89,10 +93,11 @@ function skipNormalized(node: Node, inputs: Inputs, centers: boolean): OnnxValue
 
 /** The operators of this file. */
 export const fusedOperators: Operators = {
-  "com.microsoft.Gelu": ofSum(gelu),
-  "com.microsoft.BiasGelu": ofSum(gelu),
-  "com.microsoft.FastGelu": ofSum(tanhGelu),
+  "com.microsoft.Gelu": ofSum([1, 1], gelu),
+  "com.microsoft.BiasGelu": ofSum([2, 2], gelu),
+  "com.microsoft.FastGelu": ofSum([1, 2], tanhGelu),
   "com.microsoft.QuickGelu": ofSum(
+    [1, 1],
     (x, node) => mul(x, sigmoid(mul(x, attribute(node, "alpha", "float") ?? 1.702))),
     ["alpha"],
   ),
