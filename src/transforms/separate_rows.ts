@@ -3,11 +3,11 @@
  * over an open number of rows, which are followed through its Program; nothing is computed.
  */
 import { placeOfEquation } from "../program/trace.ts";
-import type { Attributes, Value } from "../program/types.ts";
+import type { Value } from "../program/types.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { isWhole, placeOf, type State, TIME, wholePlace } from "./sequence_axes.ts";
 import { followEquation } from "./step_rules.ts";
-import { followOtherScan, type Origin, traceStep } from "./streamed_steps.ts";
+import { type Origin, traceStep } from "./streamed_steps.ts";
 
 /**
  * The operation that makes a row of an output or of the next state depend on other rows; undefined if there is none.
@@ -29,11 +29,8 @@ export function mixesRows<Fixed, RowState, Input, Output>(
     states.set(value, { places: [wholePlace(TIME, 0, rows)], mask: undefined, mixedBy: undefined });
   }
   for (const equation of program.equations) {
-    const { operation: { name }, attributes, inputs, outputs } = equation;
-    const given = inputs.map((value) => states.get(value));
-    const followed = name === "scan"
-      ? followOtherScan(attributes as Attributes["scan"], equation, given, rows)
-      : followEquation(equation, given, rows);
+    const { operation: { name }, inputs, outputs } = equation;
+    const followed = followEquation(equation, inputs.map((value) => states.get(value)), rows);
     const before = inputs.map((value) => origins.get(value)).find((origin) => origin);
     outputs.forEach((value, index) => {
       const state = followed[index];

@@ -72,8 +72,12 @@ export function followEquation(
       if (time !== undefined && mentions({ dim: shape[axis] }, time)) return [lost(name)];
       return [sameAtEveryStep(output, time)];
     }
-    case "scan":
-      return followScan(attributes as Attributes["scan"], equation.outputs, inputs, time);
+    case "scan": {
+      const scan = attributes as Attributes["scan"];
+      return time === undefined || mentions({ dim: scan.length }, time)
+        ? followScan(scan, equation.outputs, inputs, time)
+        : followOtherScan(scan, equation, inputs, time);
+    }
     case "broadcast": {
       const [x] = inputs;
       const state = x && spread(x, equation.inputs[0].shape, attributes as Attributes["broadcast"]);
@@ -306,5 +310,38 @@ function followScan(
       mask,
       mixedBy: "scan",
     };
+  });
+}
+
+/** A scan over another axis than `time`, such as one over the parts of each step. */
+function followOtherScan(
+  { body, constants, carries }: Attributes["scan"],
+  equation: Equation,
+  inputs: readonly State[],
+  time: Dim,
+): State[] {
+  const slices = inputs.slice(constants + carries).map((state, index) => {
+    const along = timeAxis(equation.inputs[constants + carries + index].shape.length);
+    return state && moved(state, (axis) => axis > along ? axis - 1 : axis);
+  });
+  const same = (a: Followed, b: Followed) => {
+    const [place, other] = [placeOf(a, TIME), placeOf(b, TIME)];
+    return place !== undefined && other !== undefined && samePlace(place, other);
+  };
+  let carried = inputs.slice(constants, constants + carries);
+  let results: State[] = [];
+  for (let round = 0; round <= carries; round++) { // each finds a dependent carry
+    results = followProgram(body, [...inputs.slice(0, constants), ...carried, ...slices], time);
+    carried = carried.map((state, index) => {
+      const result = results[index];
+      if (!state || !result || result.mixedBy) return result ?? state;
+      return same(state, result) ? state : { ...result, mixedBy: "scan" };
+    });
+  }
+  return equation.outputs.map(({ shape }, index) => {
+    const state = results[index];
+    if (index < carries) return carried[index];
+    const along = timeAxis(shape.length);
+    return state && moved(state, (axis) => axis >= along ? axis + 1 : axis);
   });
 }

@@ -11,7 +11,7 @@ import { type Dim, subtractDims } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
 import { type Followed, isWhole, placeOf, TIME, wholePlace } from "./sequence_axes.ts";
-import { followEquation, followProgram, mentions } from "./step_rules.ts";
+import { followEquation, mentions } from "./step_rules.ts";
 
 /** Why a function does not give the same results for chunks as for the whole sequence. */
 export interface Unstreamable {
@@ -169,10 +169,7 @@ function readerOf(
       return note(() => ({ kind: "soFar" }));
     }
     const states = inputs.map((kind) => kind.kind === "steps" ? kind.followed : undefined);
-    const isOther = name === "scan" && !mentions({ dim: (attributes as Attributes["scan"]).length }, time);
-    const followed = isOther
-      ? followOtherScan(attributes as Attributes["scan"], equation, states, time)
-      : followEquation(equation, states, time);
+    const followed = followEquation(equation, states, time);
     note((_, index) => {
       const state = followed[index];
       if (state === undefined) return { kind: "fixed" };
@@ -218,39 +215,4 @@ function isLastStep(followed: Followed, { start, size, stride }: Attributes["sli
   const place = placeOf(followed, TIME);
   return place !== undefined && isWhole(place) && size[place.axis] === 1 && stride[place.axis] === 1 &&
     start[place.axis] === subtractDims(time, 1);
-}
-
-/** A scan over another axis than `time`, such as one over the parts of each step. */
-export function followOtherScan(
-  { body, constants, carries }: Attributes["scan"],
-  equation: Equation,
-  inputs: readonly (Followed | undefined)[],
-  time: Dim,
-): (Followed | undefined)[] {
-  const moved = (state: Followed | undefined, to: (axis: number) => number): Followed | undefined =>
-    state && { ...state, places: state.places.map((place) => ({ ...place, axis: to(place.axis) })) };
-  const slices = inputs.slice(constants + carries).map((state, index) => {
-    const along = timeAxis(equation.inputs[constants + carries + index].shape.length);
-    return moved(state, (axis) => axis > along ? axis - 1 : axis);
-  });
-  const same = (a: Followed, b: Followed) => {
-    const [place, other] = [placeOf(a, TIME), placeOf(b, TIME)];
-    return place !== undefined && other !== undefined && place.axis === other.axis &&
-      place.outer === other.outer && place.inner === other.inner;
-  };
-  let carried = inputs.slice(constants, constants + carries);
-  let results: (Followed | undefined)[] = [];
-  for (let round = 0; round <= carries; round++) { // each finds a dependent carry
-    results = followProgram(body, [...inputs.slice(0, constants), ...carried, ...slices], time);
-    carried = carried.map((state, index) => {
-      const result = results[index];
-      if (!state || !result || result.mixedBy) return result ?? state;
-      return same(state, result) ? state : { ...result, mixedBy: "scan" };
-    });
-  }
-  return equation.outputs.map(({ shape }, index) => {
-    if (index < carries) return carried[index];
-    const along = timeAxis(shape.length);
-    return moved(results[index], (axis) => axis >= along ? axis + 1 : axis);
-  });
 }

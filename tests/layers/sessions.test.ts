@@ -245,6 +245,15 @@ Deno.test("sessions that one computes from another are refused, naming what does
     ranks: (x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 0 }), "float32")),
     leader: (x) => cf.mul(x, cf.at(x, 0, { axis: 0 })),
     backwards: (x) => cf.reverse(x, 0),
+    queue: (x) => { // a scan over the sessions
+      const turned = cf.transpose(x, { permutation: [1, 0, 2] });
+      const [sums] = cf.scan(
+        (sum: Tensor, x: Tensor) => [cf.add(sum, x), cf.add(sum, x)],
+        cf.mul(cf.at(turned, 0, { axis: 1 }), 0),
+        turned,
+      );
+      return cf.transpose(sums, { permutation: [1, 0, 2] });
+    },
   };
   const input = cf.spec([null, null, 4]);
   for (const [name, mix] of Object.entries(mixing)) {
@@ -264,6 +273,33 @@ Deno.test("sessions that one computes from another are refused, naming what does
       using alone = cf.streaming(model, variables, { batch: 3, device: "reference" });
       assertEquals(single(await alone.step(cf.ones([3, 4]))).shape, [3, 4]);
     }
+  }
+});
+
+Deno.test("sessions of a cell that scans in its step are those of streams of their own", async () => {
+  const settling: cf.RecurrentCell<readonly [], Tensor, Tensor, Tensor> = {
+    type: "settling",
+    options: {},
+    initParams: () => [],
+    initState: (_, { shape: [batch, features] }) => cf.zeros([batch, features]),
+    step: () => (h, x) => {
+      const [, next] = cf.scan((h: Tensor, _: readonly []) => [h, cf.tanh(cf.add(h, x))], h, [], {
+        length: 3,
+      });
+      return [next, next];
+    },
+  };
+  const layer = cf.rnn(settling, { returnSequences: true });
+  const input = cf.spec([1, null, 2]);
+  const variables = cf.init(layer, cf.key(0), input);
+  using together = cf.streams(layer, variables, { capacity: 2, input, device: "reference" });
+  using alone = cf.streaming(layer, variables, { device: "reference" });
+  together.join();
+  const session = together.join();
+  for (let step = 0; step < 3; step++) {
+    const given = random(step, [1, 2]);
+    const output = await together.step(rows(2, 2, new Map([[1, given]])), { sessions: [session] });
+    assertClose(row(output, 1), cf.at(single(await alone.step(given)), 0, { axis: 0 }));
   }
 });
 
