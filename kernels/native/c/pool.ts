@@ -112,11 +112,12 @@ static void *work(void *argument) {
       __atomic_sub_fetch(&pool->sleepers, 1, __ATOMIC_SEQ_CST);
       pthread_mutex_unlock(&pool->mutex);
     }
-    if (__atomic_load_n(&pool->has_ended, __ATOMIC_SEQ_CST)) return NULL;
     /* An odd number is a call that may be entered. What belongs to it is copied, and counts if it is still the same
        call. A thread that is late for it finds nothing to claim, whatever the next call has written meanwhile. */
     __atomic_add_fetch(&pool->inside, 1, __ATOMIC_SEQ_CST);
     seen = __atomic_load_n(&pool->call, __ATOMIC_SEQ_CST);
+    /* Looked at after the number is read: before, a late thread would miss the end and wait for a call that never comes. */
+    if (__atomic_load_n(&pool->has_ended, __ATOMIC_SEQ_CST)) return NULL;
     const struct program *const program = __atomic_load_n(&pool->program, __ATOMIC_RELAXED);
     struct call c = {.use = &functions, .memory = pool->memory, .pool = pool, .thread = worker.thread};
     c.table = __atomic_load_n(&pool->table, __ATOMIC_RELAXED);

@@ -72,6 +72,7 @@ static void forget(struct loaded *loaded) {
  * terminated. The main thread ends only with the process.
  */
 static pthread_key_t opened;
+static int32_t has_key; /* not if the process has all the keys that there are: then devices stay */
 static pthread_once_t is_key_made = PTHREAD_ONCE_INIT;
 
 static void close_devices(void *first) {
@@ -86,7 +87,7 @@ static void close_devices(void *first) {
   }
 }
 
-static void make_key(void) { pthread_key_create(&opened, close_devices); }
+static void make_key(void) { has_key = pthread_key_create(&opened, close_devices) == 0; }
 
 /* Address space of this many bytes, which takes memory only where it is written; NULL if there is none. */
 EXPORT void *cellfold_reserve(double bytes) {
@@ -122,8 +123,10 @@ EXPORT double cellfold_open(void *memory, double bytes, uint32_t threads) {
   pthread_mutex_init(&device->pool.mutex, NULL);
   pthread_cond_init(&device->pool.changed, NULL);
   pthread_once(&is_key_made, make_key);
-  device->next = pthread_getspecific(opened);
-  pthread_setspecific(opened, device);
+  if (has_key) {
+    device->next = pthread_getspecific(opened);
+    pthread_setspecific(opened, device);
+  }
   return address_of(device);
 }
 

@@ -1,7 +1,9 @@
 /** The threads of native devices: what they take while nothing runs, and that a process ends with them. */
 import { assert, assertEquals } from "@std/assert";
+import { RUNTIME } from "../../../kernels/native/c/runtime.ts";
 import { add, compile, host, matmul, type Tensor, tensor } from "../../../mod.ts";
 import { missing } from "./backends.ts";
+import { holdStandalone, isThere, someCases } from "./standalone.ts";
 
 const options = { ignore: missing !== undefined, sanitizeResources: false, sanitizeOps: false };
 const device = { name: "native", threads: 4, shareFrom: 0 } as const;
@@ -43,4 +45,15 @@ Deno.test("native: Programs are loaded and unloaded while threads wake and sleep
     }
     if (round % 8 === 0) await new Promise((done) => setTimeout(done, 5)); // long enough to fall asleep
   }
+});
+
+const limited = { compiler: "cc", flags: ["-O1"], emulator: ["timeout", "60"] };
+
+Deno.test("native: a thread that is late for a call ends with its device", {
+  ignore: missing !== undefined || !await isThere(limited),
+}, async () => {
+  const entry = "__atomic_add_fetch(&pool->inside, 1, __ATOMIC_SEQ_CST);";
+  const runtime = RUNTIME.replace(entry, `extern int usleep(unsigned); usleep(50000); ${entry}`);
+  assert(runtime !== RUNTIME);
+  await holdStandalone(limited, { runtime, cases: someCases.slice(0, 3) });
 });
