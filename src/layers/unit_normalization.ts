@@ -1,4 +1,4 @@
-/** Vectors made of length 1. */
+/** The layer that scales vectors to length 1. */
 import { checkOptions } from "../option_names.ts";
 import { resolveAxes } from "../operations/axes.ts";
 import { div, maximum, sqrt, square } from "../operations/elementwise.ts";
@@ -18,10 +18,11 @@ export interface UnitNormalizationOptions extends LayerOptions {
 const EPSILON = 1e-24;
 
 /**
- * Divides by the length over an axis or several: `x / √max(sum(x²), 1e-24)`, so that zeros stay zeros. Values of masked
- * steps do not count; the mask is passed on. (Keras's `UnitNormalization`.)
+ * Divides a float tensor `[batch, ...]` by its length over an axis or several: `x / √max(sum(x²), 1e-24)`, so that zeros
+ * stay zeros. Values of masked steps do not count; the mask is passed on. (Keras's `UnitNormalization`.)
  *
- * @throws RangeError for an unknown option, or an axis that the input does not have.
+ * @throws RangeError for an unknown option, or an axis that the input does not have; TypeError for an input that is
+ *   not of floats.
  *
  * @example
  * ```ts
@@ -43,7 +44,7 @@ export function unitNormalization(options: UnitNormalizationOptions = {}): Layer
     named: (name) => unitNormalization({ ...options, name }),
     check: anyFloats,
     compute: (x) => {
-      const over = { axes: resolveAxes(axes, x.shape.length, "unitNormalization"), keepDims: true };
+      const over = { axes: resolveAxes(axes, x.shape.length, "normalize"), keepDims: true };
       return div(x, sqrt(maximum(sum(square(x), over), EPSILON)));
     },
     keepsSteps: true,

@@ -113,7 +113,7 @@ const LINE_FEED = 10;
 function checkHeader(before: Uint8Array, header: string): void {
   const expected = header.trimEnd();
   const first = before.indexOf(LINE_FEED);
-  const found = new TextDecoder().decode(first < 0 ? before : before.subarray(0, first));
+  const found = new TextDecoder().decode(first < 0 ? before : before.subarray(0, first)).trimEnd(); // may end with CRLF
   if (header === "" || found === expected) return;
   throw new Error(
     `its first line is ${quoted(found)}, but that of this run is ${

@@ -64,7 +64,10 @@ export interface Session {
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
   readonly trainKeepingInputs: () => Compiled<TrainArguments, TrainResult>;
-  /** The evaluation; its results stay on the device, and only the running means are donated. */
+  /**
+   * The evaluation; only the running means are donated. Its results stay on the device, but state that it leaves as it
+   * is, it returns itself.
+   */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
    * Throws unless an optimizer's state matches the weights that are trained here.

@@ -1,6 +1,6 @@
 /**
  * Results that are arguments unchanged, such as the state of a model in inference: a call returns the argument itself, and
- * nothing copies it. Whoever frees results then leaves out what was given.
+ * nothing copies it. Whoever frees results must then leave out what was given.
  */
 import type { BackendCompileOptions, Input } from "../../kernels/backend.ts";
 import type { Program } from "../program/types.ts";

@@ -88,6 +88,9 @@ testWithFile(
     await train({ callbacks: [log()] });
     const [, whole, broken, added] = Deno.readTextFileSync(file).split("\n");
     assertEquals([broken, added], [whole.slice(0, -2), whole]);
+    Deno.writeTextFileSync(file, text.replaceAll("\n", "\r\n")); // as spreadsheets write it
+    await train({ callbacks: [log()] });
+    assertEquals(Deno.readTextFileSync(file), text.replaceAll("\n", "\r\n") + `${whole}\n`);
   },
 );
 

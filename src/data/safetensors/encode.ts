@@ -95,7 +95,7 @@ export function encodeSafetensors(
   return encodeContent(contentOf(tree, options));
 }
 
-/** What is said in full, as a file. */
+/** Content as a file. */
 export function encodeContent(content: Content): Uint8Array<ArrayBuffer> {
   const { header, leaves, fileLength } = layOutTree(content);
   const tensors = leaves.map(onHost);
@@ -149,7 +149,7 @@ export function writeSafetensors(
   return writeContent(contentOf(tree, options));
 }
 
-/** What is said in full, in pieces. */
+/** Content in pieces. */
 export function writeContent(content: Content): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { header, leaves } = layOutTree(content);
   const source = pieces(header, leaves);
