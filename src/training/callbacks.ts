@@ -178,7 +178,7 @@ export interface SavingInfo {
  * Ends training when a log has stopped improving.
  *
  * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist, or
- *   one of which `auto` does not know what is better.
+ *   one for which `auto` does not know whether less or more is better.
  *
  * @example
  * ```ts
@@ -241,7 +241,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
  * Passes the weights to the caller's function at the end of epochs.
  *
  * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist, or
- *   one of which `auto` does not know what is better.
+ *   one for which `auto` does not know whether less or more is better.
  *
  * @example
  * ```ts

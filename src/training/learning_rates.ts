@@ -94,7 +94,8 @@ export interface ReduceLrOnPlateauOptions {
  * Reduces the learning rate when a log has stopped improving, as in Keras.
  *
  * @throws RangeError for an unknown option or mode, or a value out of range; when training starts, for a log
- *   that will not exist, or one of which `auto` does not know what is better. TypeError when training starts with an optimizer that has a schedule.
+ *   that will not exist, or one for which `auto` does not know whether less or more is better. TypeError when
+ *   training starts with an optimizer that has a schedule.
  *
  * @example
  * ```ts

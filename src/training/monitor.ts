@@ -7,14 +7,15 @@ import { unknownName } from "../known_names.ts";
 import { lossNames } from "./losses.ts";
 
 /**
- * Whether less or more is better; `auto`: what the end of the name says, which is a loss or a metric by its own name,
- * such as `val_auc`. More is better of accuracies, `auc`, `precision`, `recall` and `f1Score`.
+ * Whether less or more is better; `auto` goes by the name of the log: more is better with `accuracy` in it, and of names
+ * that end with `acc`, `auc`, `precision`, `recall` or `f1Score`, such as `val_auc`; less of those that end with `loss`
+ * or the name of a loss. Any other name is refused.
  */
 export type MonitorMode = "auto" | "min" | "max";
 
 const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
 
-/** The names of which less is better. */
+/** What names end with of which less is better. */
 const LESS: readonly string[] = ["loss", "rmse", "rootMeanSquaredError", "perplexity", ...lossNames];
 
 /** Whether more of a log is better; undefined where its name does not say. */
