@@ -196,16 +196,27 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "rows of a table": (x) => cf.gather(kernel, cf.argmax(x)),
   "positions of features": (x) => cf.mul(x, cf.cast(cf.iota([4]), "float32")),
   "the same at every step": (x) => cf.add(x, cf.broadcastTo(cf.tensor([1, 2, 3, 4]), x.shape)),
-  "a fold over features": (x) => {
-    const total = (h: Tensor, s: Tensor): [Tensor, Tensor] => [cf.add(h, s), cf.add(h, s)];
-    const [sums] = cf.scan(
-      total,
-      cf.zerosLike(cf.at(x, 0, { axis: 2 })),
-      cf.transpose(x, { permutation: [0, 2, 1] }),
-    );
-    return cf.transpose(sums, { permutation: [0, 2, 1] });
-  },
+  "a fold over features": (x) => folded(x, cf.add),
+  "folds in a fold over features": (x) =>
+    folded(x, (h, s) => {
+      const halve = (h: Tensor): [Tensor, Tensor] => [h, cf.mul(h, 0.5)];
+      return cf.add(cf.scan(halve, h, [], { length: 2 })[1], s);
+    }),
 };
+
+/** A fold over the features `[batch, time]` of a sequence. */
+function folded(x: Tensor, step: (h: Tensor, s: Tensor) => Tensor): Tensor {
+  const [outputs] = cf.scan(
+    (h: Tensor, s: Tensor) => {
+      const next = step(h, s);
+      return [next, next];
+    },
+    cf.zerosLike(cf.at(x, 0, { axis: 2 })),
+    cf.transpose(x, { permutation: [0, 2, 1] }),
+  );
+  return cf.transpose(outputs, { permutation: [0, 2, 1] });
+}
+
 const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "the largest step": (x) => cf.max(x, { axes: 1, keepDims: true }),
   "scores of all pairs": (x) => cf.einsum("btf,bsf->bts", x, x),
@@ -220,6 +231,11 @@ const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
     cf.select(cf.greater(cf.sum(x, { axes: [1, 2], keepDims: true }), 0), x, cf.neg(x)),
   "noise": (x) => cf.mul(x, cf.normal(cf.key(1), x.shape)),
   "steps of half the size": (x) => cf.reshape(x, [x.shape[0], internal.multiplyDims(x.shape[1], 2), 2]),
+  "folds over steps in a fold over features": (x) =>
+    folded(x, (h, s) => {
+      const total = (h: Tensor, s: Tensor): [Tensor, Tensor] => [cf.add(h, s), cf.add(h, s)];
+      return cf.add(h, cf.scan(total, cf.zerosLike(cf.at(s, 0, { axis: 1 })), s)[0]);
+    }),
   "features first": (x) => cf.transpose(x, { permutation: [0, 2, 1] }),
 };
 
