@@ -121,8 +121,8 @@ const MOST_SESSIONS = 2 ** 24;
 /**
  * Many sessions through one layer or model that are stepped together, as a server does that has a session for
  * each visitor: one call for all of them costs little more than one for a few. Sessions join and leave at any
- * time. Each gets what a stream of its own gives it; a layer that does not compute the sequences of a batch apart,
- * as a mean over the batch does not, is refused.
+ * time. Each gets what a stream of its own gives it; a layer that mixes the sequences of a batch, such as one with a
+ * mean over the batch, is refused.
  *
  * @param layer Any layer or model that runs forward in time.
  * @param variables Its params and state, the latter on the host; neither is changed. A session begins from the carries in
