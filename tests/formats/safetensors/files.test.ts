@@ -91,7 +91,6 @@ Deno.test("floats are written in 16 bits if that is asked for, at once and in pi
     RangeError,
     'format of floats "float8"',
   );
-  assertThrows(() => encodeSafetensors([], { floats: "float8" as "float16" }), RangeError, '"float8"');
   assertThrows(() => writeSafetensors(given, { floats: 16 as never }), TypeError, "expected one of float32");
   assertThrows(() => encodeSafetensors({}, { floats: "float8" as "float16" }), RangeError, '"float8"');
 });
