@@ -20,7 +20,8 @@ export const FLAGS = [
   // Whatever `CC` says: linked with fast mathematics, a shared object would flush small numbers to zero everywhere.
   ...["-fno-fast-math", "-fno-unsafe-math-optimizations"],
   ...["-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math"],
-  ...["-Wall", "-Wextra", "-Wno-psabi"],
+  // Clang 14 warns that `-fno-trapping-math` overrides what it takes `-fno-unsafe-math-optimizations` to imply; it should.
+  ...["-Wall", "-Wextra", "-Wno-psabi", "-Wno-overriding-t-option"],
 ];
 
 /**
