@@ -120,7 +120,8 @@ if (import.meta.main) {
     print("All, loaded first", loaded(await bundle(esbuild, all, true), isPage));
     const predicting = await bundle(esbuild, PREDICTING, true);
     print("Only predict, loaded first", loaded(predicting, isPage));
-    const isWasm = (entry: string) => isPage(entry) || /kernels\/(wasm|cpu)\/|src\/passes\//.test(entry);
+    const isWasm = (entry: string) =>
+      isPage(entry) || /kernels\/(wasm|cpu)\/|src\/passes\/|src\/transforms\/compiling/.test(entry);
     print("Only predict, with what it then loads for wasm", loaded(predicting, isWasm));
   } finally {
     await esbuild.stop();

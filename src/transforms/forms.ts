@@ -19,8 +19,7 @@ import {
   printStructure,
   type Structure,
 } from "../tree/tree.ts";
-import { compileLaidOut } from "./laid_out.ts";
-import { optimize } from "./optimize.ts";
+import { compileOptimized, optimize } from "./optimize.ts";
 import { type Passed, takePassed, withPassed } from "./passed.ts";
 
 /** A function, and how it is compiled. */
@@ -302,7 +301,7 @@ async function compileForm(
   return await devices.choose(program, leaves, async ({ backend, why }) => {
     const same = known(backend.name);
     if (same) return await same;
-    const executable = await compileLaidOut(backend, computed, fixed, options);
+    const executable = await compileOptimized(backend, computed, fixed, options);
     return { given, traced, executable, passed, structure, device: backend.name, why, running: 0 };
   });
 }
