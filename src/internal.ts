@@ -61,7 +61,6 @@ export type {
   AxisMove,
   ChoiceAttributes,
   ComparisonAttributes,
-  DerivativeContext,
   EquationOf,
   None,
   OperationName,
@@ -69,6 +68,7 @@ export type {
   TracedFunction,
   UnaryAttributes,
 } from "./program/mod.ts";
+export type { DerivativeContext } from "./derivatives/rule.ts";
 export type {
   Backend,
   BackendCompileOptions,

@@ -20,6 +20,7 @@ const ORDER = [
   ["src/program/"],
   ["kernels/"],
   ["src/operations/"],
+  ["src/derivatives/"],
   ["src/passes/"],
   ["src/transforms/"],
   ["src/scan/", "src/scan.ts"],

@@ -82,9 +82,9 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
       record({ outputs: treeLeaves<Spec>(result.output), masked });
       return result;
     },
-    compute: (fn, args, masks) => {
-      const result = functionSpecs(fn, args, masks);
-      record({ outputs: treeLeaves<Spec>(result.output), fn });
+    compute: (step, args, masks) => {
+      const result = functionSpecs(step, args, masks);
+      record({ outputs: treeLeaves<Spec>(result.output), fn: step.fn });
       return result;
     },
   });

@@ -3,10 +3,8 @@ import { shapesOnly } from "../options/initializers.ts";
 import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { outputMasks } from "../transforms/steps.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapLike, type Tree } from "../tree/tree.ts";
-import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
+import { mapLike, type Tree } from "../tree/tree.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
 /** The arguments of a layer call besides its input. Specs may stand for tensors. */
@@ -20,6 +18,18 @@ export interface CallExtras {
 export interface CallResult<Output = Tree<Tensor>> {
   readonly output: Output;
   readonly mask: Mask;
+}
+
+/** A function of tensors, each with its mask. */
+export interface MaskedFunction<Output = Tree<Tensor>> {
+  /** The function, which knows no masks. */
+  readonly fn: (...args: Tensor[]) => Output;
+  /** Its result for arguments with these masks. */
+  readonly call: (
+    args: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[],
+    context: Pick<ApplyContext, "rowsAreSteps">,
+  ) => CallResult<Output>;
 }
 
 /** A list with holes as an object: an absent key is not part of a tree. */
@@ -57,31 +67,15 @@ export function callSpecs<Output>(
   return { output: result.output, mask: maskOfTree(result.output, masks) };
 }
 
-/** The result of a function for arguments with these masks; their masked values are replaced. */
-export function computeMasked<Output extends Tree<Tensor>>(
-  fn: (...args: Tensor[]) => Output,
-  args: readonly Tensor[],
-  masks: readonly (Tensor | undefined)[],
-  { rowsAreSteps }: Pick<ApplyContext, "rowsAreSteps"> = {},
-): CallResult<Output> {
-  const output = fn(...args.map((arg, index) => harmless(arg, masks[index])));
-  if (masks.every((mask) => mask === undefined)) return { output, mask: undefined };
-  const kept = outputMasks(fn, args, masks);
-  const rows = rowsAreSteps && commonMask(masks.map((mask) => mask && reducedMask(mask, 1)));
-  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // sums of words
-  const leaves = flattenTree<Tensor>(output).leaves;
-  return { output, mask: maskOfTree(output, leaves.map((leaf, index) => kept[index] ?? ofRows(leaf))) };
-}
-
 /** The specs of a function's result for arguments and masks of these specs. */
 export function functionSpecs<Output extends Tree<Tensor>>(
-  fn: (...args: Tensor[]) => Output,
+  { call }: MaskedFunction<Output>,
   args: readonly Tensor[],
   masks: readonly (Tensor | undefined)[],
 ): CallResult<Output> {
   const { output, masks: kept } = outputSpecs(
     (args: readonly Tensor[], masks: { readonly [index: string]: Tensor | undefined }) => {
-      const { output, mask } = computeMasked(fn, args, args.map((_, index) => masks[index]));
+      const { output, mask } = call(args, args.map((_, index) => masks[index]), {});
       return { output, masks: packed(masksOfLeaves(output, mask)) };
     },
     args,

@@ -20,7 +20,13 @@ import { foldIn, splitKey } from "../operations/random.ts";
 import { inPlace } from "../program/trace.ts";
 import { type HostTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
-import { type CallExtras, type CallResult, callSpecs, computeMasked, functionSpecs } from "./call_specs.ts";
+import {
+  type CallExtras,
+  type CallResult,
+  callSpecs,
+  functionSpecs,
+  type MaskedFunction,
+} from "./call_specs.ts";
 
 /** The place of a step in its graph: irrelevant to the computation, used only by the summary. */
 export interface Link {
@@ -38,7 +44,7 @@ export interface Steps {
   call(index: number, input: Tree<Tensor>, extras: CallExtras, link?: Link): CallResult;
   /** Applies a function of tensors, each with its mask. */
   compute(
-    fn: (...args: Tensor[]) => Tree<Tensor>,
+    step: MaskedFunction,
     args: readonly Tensor[],
     masks: readonly (Tensor | undefined)[],
     link: Link,
@@ -209,11 +215,8 @@ export function container(definition: ContainerDefinition): Container {
           penalties.push(applied.penalty);
           return { output: applied.output, mask: applied.mask };
         },
-        compute: (fn, args, masks) =>
-          inPlace(
-            `${fn.name || "a function"} of ${self}`,
-            () => computeMasked(fn, args, masks, { rowsAreSteps }),
-          ),
+        compute: ({ fn, call }, args, masks) =>
+          inPlace(`${fn.name || "a function"} of ${self}`, () => call(args, masks, { rowsAreSteps })),
       });
       return { output, state, mask, penalty: sumOf(penalties) };
     },

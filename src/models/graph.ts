@@ -18,6 +18,7 @@ import type { CallResult } from "./call_specs.ts";
 import { container, type LayerWalk, type Steps } from "./container.ts";
 import { referencesJson, sourceJson } from "./graph_json.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
+import { masked } from "./masked_function.ts";
 import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
 
 /**
@@ -306,7 +307,7 @@ function computeStep(
 ): CallResult {
   const { fn, inputs } = source;
   const args = flattenTree<Tensor>(readTree(values, inputs)).leaves;
-  return steps.compute(fn, args, masks, { source, from: originsOf(inputs, "") });
+  return steps.compute(masked(fn), args, masks, { source, from: originsOf(inputs, "") });
 }
 
 interface FitsOptions {

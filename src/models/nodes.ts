@@ -11,6 +11,7 @@ import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } f
 import { flattenTree, type MappedTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
+import { masked } from "./masked_function.ts";
 
 /**
  * A symbolic value of a graph. One node stands for one tensor; a layer that returns a tree gives a tree of
@@ -219,6 +220,6 @@ export function apply<Output extends Tree<Tensor>>(
     originOf(value, `argument ${index} of ${fn.name || "the function"}`)
   );
   const specs = given.map((value) => specOf(value) as Tensor); // specs stand for tensors
-  const { output, mask } = functionSpecs(fn, specs, given.map(({ mask }) => mask));
+  const { output, mask } = functionSpecs(masked(fn), specs, given.map(({ mask }) => mask));
   return nodesOf({ kind: "apply", serial: serials++, fn, inputs }, output, masksOfLeaves(output, mask));
 }

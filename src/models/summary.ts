@@ -144,9 +144,9 @@ function rowsOf(container: Container, params: Tree<Tensor>, state: Tree<Tensor>,
       seen.add(index);
       return result;
     },
-    compute: (fn, args, masks, link) => {
-      const result = steps.compute(fn, args, masks, link);
-      const name = fn.name || "function";
+    compute: (step, args, masks, link) => {
+      const result = steps.compute(step, args, masks, link);
+      const name = step.fn.name || "function";
       note(
         { name: `${name} (function)`, shape: printShapes(result.output), params: "0", from: "" },
         name,

@@ -5,8 +5,8 @@
 import { multiplyDims, sizeOfShape } from "../tensor/dims.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import { add, mul } from "./elementwise.ts";
-import { concat, expandDims, reshape, slice, sliceAxis, sum, transpose } from "./structure.ts";
-import { allWindows, type Placed, placesFirst } from "./windows.ts";
+import { concat, expandDims, reshape, slice, sliceAxis, transpose } from "./structure.ts";
+import { type Placed } from "./windows.ts";
 
 /** Products of the channels of a group up to which its convolution is a sum over the places of the window. */
 const FEW_PRODUCTS = 8;
@@ -26,19 +26,6 @@ function kernelByGroups(kernel: Tensor, groups: number): (place: number, i: numb
   // A copy if there is more than one, so that the groups lie side by side.
   const rows = reshape(transpose(split, { permutation: [0, 2, 1] }), [-1, groups]);
   return (place, i, o) => reshape(sliceAxis(rows, 0, (place * inner + i) * outer + o, 1), [groups]);
-}
-
-/** `[batch, ..., groups · parts]` as one tensor `[batch, ..., groups]` for each part, whose elements lie side by side. */
-function byGroups(x: Tensor, groups: number): Tensor[] {
-  const rank = x.shape.length, parts = fixedSize(x, rank - 1) / groups;
-  if (parts === 1) return [x];
-  const split = reshape(x, [...x.shape.slice(0, -1), groups, parts]);
-  const turned = transpose(split, { permutation: [rank, ...x.shape.map((_, axis) => axis)] });
-  const rows = reshape(turned, [multiplyDims(parts, x.shape[0]), ...x.shape.slice(1, -1), groups]);
-  return Array.from(
-    { length: parts },
-    (_, part) => sliceAxis(rows, 0, multiplyDims(part, x.shape[0]), x.shape[0]),
-  );
 }
 
 /** All places of a window, the last axis running fastest. */
@@ -76,27 +63,4 @@ export function convolveByGroups(
     ...sizes,
     groups * outer,
   ]);
-}
-
-/** The derivative of {@linkcode convolveByGroups} with respect to its kernel, for a cotangent of its result. */
-export function kernelDerivativeByGroups(
-  x: Tensor,
-  kernel: Tensor,
-  c: Tensor,
-  axes: readonly Placed[],
-  groups: number,
-): Tensor {
-  const rank = axes.length, order = placesFirst(axes);
-  const cotangents = byGroups(c, groups);
-  const rows = byGroups(x, groups).map((channel) => {
-    const windows = transpose(allWindows(channel, axes), { permutation: order });
-    const parts = cotangents.map((cotangent) => {
-      const same = reshape(cotangent, [...cotangent.shape.slice(0, -1), ...axes.map(() => 1), groups]);
-      // First along one axis, whose elements stay in the nearest cache for all places of the window.
-      const lines = sum(mul(windows, same), { axes: [rank] });
-      return expandDims(sum(lines, { axes: Array.from({ length: rank }, (_, axis) => axis) }), -1);
-    });
-    return expandDims(concat(parts, { axis: -1 }), rank);
-  });
-  return reshape(concat(rows, { axis: rank }), kernel.shape);
 }

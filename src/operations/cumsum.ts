@@ -13,10 +13,6 @@ export const cumsumOperation: Operation<"cumsum"> = {
     requireNumber("cumsum", [x]);
     return [x];
   },
-  // An element has a part in the sums from it on: their cotangents are summed from the other end.
-  derivative: ({ cotangents: [c], attributes }) => [
-    c && applyOne(cumsumOperation, [c], { ...attributes, reverse: !attributes.reverse }),
-  ],
 };
 
 /** How a running sum runs. */

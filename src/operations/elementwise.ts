@@ -1,5 +1,5 @@
 /**
- * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and accept a
+ * Elementwise operations. The public functions broadcast by NumPy's rules and accept a
  * plain number for either operand, which gets the dtype of the other; dtypes are never converted implicitly.
  */
 import { checkOptions } from "../option_names.ts";
@@ -21,10 +21,9 @@ import type {
   None,
   UnaryName,
 } from "../program/elementwise.ts";
-import type { Attributes, DerivativeContext, Operation } from "../program/types.ts";
+import type { Attributes, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import {
-  isFloat,
   printSpecs,
   requireBool,
   requireFloat,
@@ -34,15 +33,13 @@ import {
 } from "./infer.ts";
 import { withLogits } from "./logits.ts";
 import { broadcastTo } from "./structure.ts";
-import { zerosLike } from "./creation.ts";
 
 /** A tensor, or a number that becomes a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;
 
-/** A unary operation on floats (or numbers); `slope` gives the input's cotangent. */
+/** A unary operation on floats (or numbers). */
 function unary<K extends UnaryName>(
   name: K,
-  slope?: (c: Tensor, x: Tensor, y: Tensor) => Tensor,
   check: (name: string, inputs: readonly Spec[]) => void = requireFloat,
 ): Operation<K> {
   return {
@@ -51,16 +48,11 @@ function unary<K extends UnaryName>(
       check(name, [x]);
       return [x];
     },
-    derivative: slope &&
-      (({ inputs: [x], outputs: [y], cotangents: [c] }: DerivativeContext) => [c && slope(c, x, y)]),
   };
 }
 
-/** A binary operation on numbers; `slopes` give the cotangents of the inputs. */
-function arithmetic<K extends ArithmeticName>(
-  name: K,
-  slopes: readonly ((c: Tensor, a: Tensor, b: Tensor, y: Tensor) => Tensor)[],
-): Operation<K> {
+/** A binary operation on numbers. */
+function arithmetic<K extends ArithmeticName>(name: K): Operation<K> {
   return {
     name,
     infer: (inputs) => {
@@ -70,8 +62,6 @@ function arithmetic<K extends ArithmeticName>(
       requireSameShape(name, inputs);
       return [inputs[0]];
     },
-    derivative: ({ inputs: [a, b], outputs: [y], cotangents: [c], wanted }: DerivativeContext) =>
-      slopes.map((slope, index) => c && wanted[index] ? slope(c, a, b, y) : undefined),
   };
 }
 
@@ -103,48 +93,29 @@ function cheap<K extends ElementwiseName>(operation: Operation<K>): Operation<K>
   return { ...operation, isCheap: true };
 }
 
-/** Ties of `max` and `min` give the whole cotangent to the first operand, as TensorFlow does. */
-const maxSlopes = [
-  (c: Tensor, a: Tensor, b: Tensor) => select(lessEqual(b, a), c, 0),
-  (c: Tensor, a: Tensor, b: Tensor) => select(lessEqual(b, a), 0, c),
-];
-
 /** The records of the elementwise primitives. */
 export const elementwiseOperations = {
-  neg: cheap(unary("neg", (c) => neg(c), requireNumber)),
-  abs: cheap(unary("abs", (c, x) => mul(c, sign(x)), requireNumber)),
-  sign: cheap(unary("sign", undefined, requireNumber)),
+  neg: cheap(unary("neg", requireNumber)),
+  abs: cheap(unary("abs", requireNumber)),
+  sign: cheap(unary("sign", requireNumber)),
   floor: cheap(unary("floor")),
-  exp: unary("exp", (c, _, y) => mul(c, y)),
-  expm1: unary("expm1", (c, _, y) => mul(c, add(y, 1))),
-  log: unary("log", (c, x) => div(c, x)),
-  log1p: unary("log1p", (c, x) => div(c, add(x, 1))),
-  sqrt: unary("sqrt", (c, _, y) => div(mul(c, 0.5), y)),
-  sin: unary("sin", (c, x) => mul(c, cos(x))),
-  cos: unary("cos", (c, x) => neg(mul(c, sin(x)))),
-  tanh: unary("tanh", (c, _, y) => mul(c, sub(1, mul(y, y)))),
-  sigmoid: unary("sigmoid", (c, _, y) => mul(c, mul(y, sub(1, y)))),
-  erf: unary("erf", (c, x) => mul(c, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
-  add: cheap(arithmetic("add", [(c) => c, (c) => c])),
-  sub: cheap(arithmetic("sub", [(c) => c, (c) => neg(c)])),
-  mul: cheap(arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)])),
-  div: arithmetic("div", [(c, _, b) => div(c, b), (c, _, b, y) => neg(div(mul(c, y), b))]),
-  pow: arithmetic("pow", [
-    // The branches not taken get harmless arguments, for the second derivative.
-    (c, a, b) => {
-      const constant = equal(b, 0);
-      return select(constant, 0, mul(c, mul(b, pow(a, select(constant, 1, sub(b, 1))))));
-    },
-    (c, a, _, y) => {
-      const positive = less(0, a);
-      return select(positive, mul(c, mul(y, log(select(positive, a, 1)))), 0);
-    },
-  ]),
-  maximum: cheap(arithmetic("maximum", maxSlopes)),
-  minimum: cheap(arithmetic("minimum", [
-    (c, a, b) => select(lessEqual(a, b), c, 0),
-    (c, a, b) => select(lessEqual(a, b), 0, c),
-  ])),
+  exp: unary("exp"),
+  expm1: unary("expm1"),
+  log: unary("log"),
+  log1p: unary("log1p"),
+  sqrt: unary("sqrt"),
+  sin: unary("sin"),
+  cos: unary("cos"),
+  tanh: unary("tanh"),
+  sigmoid: unary("sigmoid"),
+  erf: unary("erf"),
+  add: cheap(arithmetic("add")),
+  sub: cheap(arithmetic("sub")),
+  mul: cheap(arithmetic("mul")),
+  div: arithmetic("div"),
+  pow: arithmetic("pow"),
+  maximum: cheap(arithmetic("maximum")),
+  minimum: cheap(arithmetic("minimum")),
   equal: cheap(comparison("equal")),
   less: cheap(comparison("less")),
   lessEqual: cheap(comparison("lessEqual")),
@@ -159,11 +130,6 @@ export const elementwiseOperations = {
       requireSameShape("select", [condition, whenTrue, whenFalse]);
       return [whenTrue];
     },
-    derivative: ({ inputs: [condition], cotangents: [c], wanted }) => [
-      undefined,
-      c && wanted[1] ? select(condition, c, 0) : undefined,
-      c && wanted[2] ? select(condition, 0, c) : undefined,
-    ],
     isCheap: true,
     // It is not known whether all elements of an axis are chosen from the same side.
     movedAxis: () => undefined,
@@ -171,7 +137,6 @@ export const elementwiseOperations = {
   cast: {
     name: "cast",
     infer: ([x], { dtype }) => [{ shape: x.shape, dtype }],
-    derivative: ({ inputs: [x], cotangents: [c] }) => [c && isFloat(c) ? cast(c, x.dtype) : undefined],
     isCheap: true,
     movedAxis: ({ axis }) => axis,
   } satisfies Operation<"cast"> as Operation<"cast">,
@@ -326,14 +291,4 @@ export function clip(x: Tensor, options: { readonly min?: number; readonly max?:
     );
   }
   return minimum(maximum(x, low), high);
-}
-
-/** The sum of two cotangents of which either may be zero (undefined). */
-export function addCotangents(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
-  return a && b ? add(a, b) : a ?? b;
-}
-
-/** A cotangent, or zeros if it is undefined. */
-export function zerosIfAbsent(cotangent: Tensor | undefined, like: Spec): Tensor {
-  return cotangent ?? zerosLike(like);
 }

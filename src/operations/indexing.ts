@@ -38,10 +38,6 @@ export const gatherOperation: Operation<"gather"> = {
     requireRows("gather", operand.shape[0], indices.shape);
     return [{ shape: [...indices.shape, ...operand.shape.slice(1)], dtype: operand.dtype }];
   },
-  derivative: ({ inputs: [operand, indices], cotangents: [c] }) => [
-    c && applyOne(scatterAddOperation, [indices, c], { rows: operand.shape[0] }),
-    undefined,
-  ],
   isHeavy: true,
   leading: 1,
   movedAxis: ({ axis, inputs: [, indices] }) => axis === 0 ? undefined : axis + indices.shape.length - 1,
@@ -58,7 +54,6 @@ export const scatterAddOperation: Operation<"scatterAdd"> = {
     requireRows("scatterAdd", rows, indices.shape);
     return [{ shape: [rows, ...updates.shape.slice(indices.shape.length)], dtype: updates.dtype }];
   },
-  derivative: ({ inputs: [indices], cotangents: [c] }) => [undefined, c && gather(c, indices)],
 };
 
 /** 0, 1, 2… along an axis (default: the last). */

@@ -29,25 +29,6 @@ export const matmulOperation: Operation<"matmul"> = {
     if (k !== inner) throw fail(`the inner sizes ${k} and ${inner} differ`);
     return [{ shape: [...a.shape.slice(0, -2), m, n], dtype: a.dtype }];
   },
-  derivative: (
-    { inputs: [a, b], cotangents: [c], wanted, attributes: { transposeLeft, transposeRight } },
-  ) => {
-    if (!c) return [undefined, undefined];
-    const product = (x: Tensor, y: Tensor, left: boolean, right: boolean) =>
-      applyOne(matmulOperation, [x, y], { transposeLeft: left, transposeRight: right });
-    return [
-      !wanted[0]
-        ? undefined
-        : transposeLeft
-        ? product(b, c, transposeRight, true)
-        : product(c, b, false, !transposeRight),
-      !wanted[1]
-        ? undefined
-        : transposeRight
-        ? product(c, a, true, transposeLeft)
-        : product(a, c, !transposeLeft, false),
-    ];
-  },
   isHeavy: true,
 };
 

@@ -7,13 +7,11 @@ import { checkTensor, type DType, type Tensor, tensor } from "../tensor/tensor.t
 import { applyOne } from "./apply.ts";
 import {
   add,
-  cast,
   clip,
   div,
   equal,
   exp,
   log,
-  mul,
   neg,
   select,
   sqrt,
@@ -23,7 +21,7 @@ import {
 } from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
 import { withLogits } from "./logits.ts";
-import { broadcastOperation, keepReduced, sum } from "./structure.ts";
+import { keepReduced, sum } from "./structure.ts";
 import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 
 export const maxOperation: Operation<"max"> = {
@@ -31,14 +29,6 @@ export const maxOperation: Operation<"max"> = {
   infer: ([x], { axes }) => {
     requireNumber("max", [x]);
     return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
-  },
-  // Equal largest elements share the cotangent.
-  derivative: ({ inputs: [x], outputs: [y], cotangents: [c], attributes: { axes } }) => {
-    if (!c) return [undefined];
-    const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-    const spread = (t: Tensor) => applyOne(broadcastOperation, [t], { shape: x.shape, axes: kept });
-    const largest = cast(equal(x, spread(y)), x.dtype);
-    return [mul(largest, spread(div(c, sum(largest, { axes }))))];
   },
 };
 

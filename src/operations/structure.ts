@@ -1,6 +1,7 @@
 /**
  * Operations that move or sum elements, without arithmetic on single ones: broadcast, reshape, transpose,
- * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
+ * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them
+ * (`src/derivatives/structure.ts`).
  */
 import { checkCount, checkList } from "../describe.ts";
 import {
@@ -48,14 +49,6 @@ export const broadcastOperation: Operation<"broadcast"> = {
     });
     return [{ shape, dtype: x.dtype }];
   },
-  derivative: ({ inputs: [x], cotangents: [c], attributes: { shape, axes } }) => {
-    if (!c) return [undefined];
-    const repeated = shape.map((_, axis) => axis).filter((axis) => {
-      const from = axes.indexOf(axis);
-      return from < 0 || (x.shape[from] === 1 && shape[axis] !== 1);
-    });
-    return [reshape(sum(c, { axes: repeated }), x.shape)];
-  },
   movedAxis: ({ axis, inputs: [x], attributes: { shape, axes } }) =>
     shape[axes[axis]] === x.shape[axis] ? axes[axis] : undefined,
 };
@@ -72,7 +65,6 @@ export const reshapeOperation: Operation<"reshape"> = {
     }
     return [{ shape, dtype: x.dtype }];
   },
-  derivative: ({ inputs: [x], cotangents: [c] }) => [c && reshape(c, x.shape)],
 };
 
 export const transposeOperation: Operation<"transpose"> = {
@@ -83,21 +75,17 @@ export const transposeOperation: Operation<"transpose"> = {
     }
     return [{ shape: permutation.map((axis) => x.shape[axis]), dtype: x.dtype }];
   },
-  derivative: ({ cotangents: [c], attributes: { permutation } }) => [
-    c && transpose(c, { permutation: permutation.map((_, axis) => permutation.indexOf(axis)) }),
-  ],
   movedAxis: ({ axis, attributes: { permutation } }) => permutation.indexOf(axis),
 };
 
 export const reverseOperation: Operation<"reverse"> = {
   name: "reverse",
   infer: ([x]) => [x],
-  derivative: ({ cotangents: [c], attributes: { axes } }) => [c && reverse(c, axes)],
   movedAxis: ({ axis }) => axis,
 };
 
 /** The elements that `size` steps of `stride` span. */
-function span(size: Dim, stride: number): Dim {
+export function span(size: Dim, stride: number): Dim {
   if (size === 0) return 0;
   return addDims(multiplyDims(subtractDims(size, 1), stride), 1);
 }
@@ -117,15 +105,6 @@ export const sliceOperation: Operation<"slice"> = {
     });
     return [{ shape: size, dtype: x.dtype }];
   },
-  derivative: ({ inputs: [x], cotangents: [c], attributes: { start, size, stride } }) => [
-    c && padWith(c, {
-      low: start,
-      high: x.shape.map((dim, axis) =>
-        subtractDims(dim, addDims(start[axis], span(size[axis], stride[axis])))
-      ),
-      interior: stride.map((step) => step - 1),
-    }),
-  ],
   movedAxis: ({ axis, inputs: [x], attributes: { size, stride } }) =>
     size[axis] === x.shape[axis] && stride[axis] === 1 ? axis : undefined,
 };
@@ -136,9 +115,6 @@ export const padOperation: Operation<"pad"> = {
     shape: x.shape.map((dim, axis) => addDims(addDims(low[axis], high[axis]), span(dim, interior[axis] + 1))),
     dtype: x.dtype,
   }],
-  derivative: ({ inputs: [x], cotangents: [c], attributes: { low, interior } }) => [
-    c && applyOne(sliceOperation, [c], { start: low, size: x.shape, stride: interior.map((n) => n + 1) }),
-  ],
 };
 
 export const concatOperation: Operation<"concat"> = {
@@ -158,14 +134,6 @@ export const concatOperation: Operation<"concat"> = {
     const total = inputs.reduce<Dim>((size, input) => addDims(size, input.shape[axis]), 0);
     return [{ shape: first.shape.map((dim, i) => i === axis ? total : dim), dtype: first.dtype }];
   },
-  derivative: ({ inputs, wanted, cotangents: [c], attributes: { axis } }) => {
-    let start: Dim = 0;
-    return inputs.map((input, index) => {
-      const from = start;
-      start = addDims(start, input.shape[axis]);
-      return c && wanted[index] ? sliceAxis(c, axis, from, input.shape[axis]) : undefined;
-    });
-  },
   movedAxis: ({ axis, attributes }) => axis === attributes.axis ? undefined : axis,
 };
 
@@ -175,12 +143,6 @@ export const sumOperation: Operation<"sum"> = {
     requireNumber("sum", [x]);
     return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
   },
-  derivative: ({ inputs: [x], cotangents: [c], attributes: { axes } }) => [
-    c && applyOne(broadcastOperation, [c], {
-      shape: x.shape,
-      axes: x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis)),
-    }),
-  ],
 };
 
 /**

@@ -1,25 +1,15 @@
 /**
- * The primitive behind convolutions: what a window shows, times a kernel. Its derivatives are others of these, products
- * over all windows, or sums by groups (`channel_windows.ts`).
+ * The primitive behind convolutions: what a window shows, times a kernel; and its adjoint, which is others of these.
  */
 import type { Operation } from "../program/types.ts";
-import {
-  addDims,
-  type Dim,
-  floorDivideDims,
-  multiplyDims,
-  type Shape,
-  sizeOfShape,
-  subtractDims,
-} from "../tensor/dims.ts";
+import { addDims, type Dim, floorDivideDims, multiplyDims, subtractDims } from "../tensor/dims.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { zeros } from "./creation.ts";
 import { printSpecs, requireFloat, requireSameDType } from "./infer.ts";
-import { matmul } from "./matmul.ts";
 import { concat, pad, reshape, reverse, slice, sliceAxis, transpose } from "./structure.ts";
-import { convolveByGroups, isByGroups, kernelDerivativeByGroups } from "./channel_windows.ts";
-import { allWindows, allWindowsAdjoint, type Placed, placesFirst, spanOf } from "./windows.ts";
+import { convolveByGroups, isByGroups } from "./channel_windows.ts";
+import { type Placed, spanOf } from "./windows.ts";
 
 export const convolveOperation: Operation<"convolve"> = {
   name: "convolve",
@@ -36,14 +26,6 @@ export const convolveOperation: Operation<"convolve"> = {
       );
     }
     return [{ shape: [x.shape[0], ...sizes, kernel.shape[axes + 1]], dtype: x.dtype }];
-  },
-  derivative: ({ inputs: [x, kernel], cotangents: [c], wanted, attributes }) => {
-    if (!c) return [undefined, undefined];
-    const axes = placesOf(attributes), { groups } = attributes;
-    return [
-      wanted[0] ? derivativeOfInput(x, kernel, c, axes, groups) : undefined,
-      wanted[1] ? derivativeOfKernel(x, kernel, c, axes, groups) : undefined,
-    ];
   },
   isHeavy: true,
 };
@@ -71,32 +53,8 @@ export function convolvePadded(x: Tensor, kernel: Tensor, axes: readonly Placed[
   });
 }
 
-/** The terms of a group that a window has. */
-function termsOf(kernel: Tensor, axes: readonly Placed[]): number {
-  return axes.reduce((terms, { window }) => terms * window, fixedSize(kernel, axes.length));
-}
-
-/** All windows of a padded tensor as a matrix, `[places, terms]`; for several groups one each, `[groups, …]`. */
-function windowMatrix(x: Tensor, kernel: Tensor, axes: readonly Placed[], groups: number): Tensor {
-  const sorted = transpose(allWindows(x, axes), { permutation: placesFirst(axes) });
-  const rows = sizeOfShape([x.shape[0], ...axes.map(({ size }) => size)]);
-  const terms = termsOf(kernel, axes), inner = fixedSize(kernel, axes.length);
-  if (groups === 1) return reshape(sorted, [rows, terms]);
-  const rank = sorted.shape.length;
-  const split = reshape(sorted, [...sorted.shape.slice(0, -1), groups, inner]);
-  const order = [rank - 1, ...sorted.shape.slice(0, -1).map((_, axis) => axis), rank];
-  return reshape(transpose(split, { permutation: order }), [groups, rows, terms]);
-}
-
-/** `[…, columns]` as a matrix, or one for each group. */
-function columnsOf(x: Tensor, groups: number): Tensor {
-  const rows = sizeOfShape(x.shape.slice(0, -1)), columns = x.shape[x.shape.length - 1];
-  if (groups === 1) return reshape(x, [rows, columns]);
-  return transpose(reshape(x, [rows, groups, Number(columns) / groups]), { permutation: [1, 0, 2] }); // of a kernel
-}
-
 /** Products with fewer columns, or fewer elements side by side in their rows, are not worth it. */
-const FEW_COLUMNS = 8;
+export const FEW_COLUMNS = 8;
 
 /** More groups are products of a batch, as each product by itself is a piece of code. */
 const MOST_APART = 16;
@@ -105,12 +63,12 @@ const MOST_APART = 16;
  * Whether groups are convolutions of their own, which lay out their windows a few at a time, while products of a batch
  * need all of them at once. With few channels side by side, that is as fast.
  */
-function isApart(kernel: Tensor, groups: number): boolean {
+export function isApart(kernel: Tensor, groups: number): boolean {
   return groups > 1 && groups <= MOST_APART && fixedSize(kernel, kernel.shape.length - 2) >= FEW_COLUMNS;
 }
 
 /** The last axis of a tensor, of which each group has an equal part. */
-function partOf(x: Tensor, group: number, groups: number): Tensor {
+export function partOf(x: Tensor, group: number, groups: number): Tensor {
   const axis = x.shape.length - 1, size = fixedSize(x, axis) / groups;
   return sliceAxis(x, axis, group * size, size);
 }
@@ -131,69 +89,6 @@ export function convolveInParts(
   return concat(parts, { axis: -1 });
 }
 
-/** The kernel's is a sum over all windows. */
-function derivativeOfKernel(
-  x: Tensor,
-  kernel: Tensor,
-  c: Tensor,
-  axes: readonly Placed[],
-  groups: number,
-): Tensor {
-  if (isByGroups(kernel, groups)) return kernelDerivativeByGroups(x, kernel, c, axes, groups);
-  if (isApart(kernel, groups)) {
-    const parts = Array.from({ length: groups }, (_, group) => {
-      const own = partOf(kernel, group, groups);
-      return derivativeOfKernel(partOf(x, group, groups), own, partOf(c, group, groups), axes, 1);
-    });
-    return concat(parts, { axis: -1 });
-  }
-  const windows = windowMatrix(x, kernel, axes, groups);
-  const product = matmul(windows, columnsOf(c, groups), { transposeLeft: true });
-  return reshape(groups === 1 ? product : transpose(product, { permutation: [1, 0, 2] }), kernel.shape);
-}
-
-/**
- * The input's is a convolution with the flipped kernel, or several with parts of it. With long strides, it would multiply
- * the zeros between the elements of the cotangent; with few channels, its products would have few columns, and with far
- * fewer than the cotangent has, its windows would be much larger than those of the input: instead, what each window has is
- * added up.
- */
-function derivativeOfInput(
-  x: Tensor,
-  kernel: Tensor,
-  c: Tensor,
-  axes: readonly Placed[],
-  groups: number,
-): Tensor {
-  const inner = fixedSize(kernel, axes.length);
-  const outer = fixedSize(kernel, axes.length + 1) / groups;
-  const phases = phasesOf(axes), overlaps = axes.some(({ window, stride }) => window > stride);
-  const isClose = phases === 1 || phases <= MOST_PHASES && overlaps;
-  const isProduct = isClose && inner >= FEW_COLUMNS && 2 * inner >= outer;
-  if (isProduct || isByGroups(kernel, groups)) {
-    return adjointPadded(
-      c,
-      kernel,
-      axes.map((axis, index) => ({ ...axis, size: x.shape[index + 1], low: 0 })),
-      groups,
-    );
-  }
-  const terms = termsOf(kernel, axes);
-  const matrix = columnsOf(reshape(kernel, [terms, -1]), groups);
-  const products = matmul(columnsOf(c, groups), matrix, { transposeRight: true });
-  const sizes: Shape = [x.shape[0], ...axes.map(({ size }) => size), ...axes.map(({ window }) => window)];
-  const rank = sizes.length;
-  const sorted = groups === 1 ? reshape(products, [...sizes, inner]) : reshape(
-    transpose(reshape(products, [groups, ...sizes, inner]), {
-      permutation: [...sizes.map((_, axis) => axis + 1), 0, rank + 1],
-    }),
-    [...sizes, groups * inner],
-  );
-  const order = placesFirst(axes);
-  const paired = transpose(sorted, { permutation: order.map((_, axis) => order.indexOf(axis)) });
-  return allWindowsAdjoint(paired, axes, x.shape);
-}
-
 /** An axis of the result of the adjoint: its size, and how many elements before it are left out, or added if negative. */
 export interface AdjointAxis extends Pick<Placed, "window" | "stride" | "dilation"> {
   readonly size: Dim;
@@ -201,10 +96,10 @@ export interface AdjointAxis extends Pick<Placed, "window" | "stride" | "dilatio
 }
 
 /** With more phases, each would be a small piece of work, and of code. */
-const MOST_PHASES = 4;
+export const MOST_PHASES = 4;
 
 /** How many elements of the result of the adjoint lie between two that see the same places of the window. */
-function phasesOf(axes: readonly Pick<Placed, "stride">[]): number {
+export function phasesOf(axes: readonly Pick<Placed, "stride">[]): number {
   return axes.reduce((phases, { stride }) => phases * stride, 1);
 }
 

@@ -16,9 +16,8 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { printSpec, type Tensor } from "../tensor/tensor.ts";
-import { addCotangents } from "./elementwise.ts";
 import { applyOne } from "./apply.ts";
-import { pad, reshape, sliceAxis } from "./structure.ts";
+import { pad } from "./structure.ts";
 
 /** What is added around a tensor, per spatial axis. */
 export interface ExplicitPadding {
@@ -155,7 +154,6 @@ export const windowsOperation: Operation<"windows"> = {
     }
     return [{ shape: [...x.shape.slice(0, axis), size, window, ...x.shape.slice(axis + 1)], dtype: x.dtype }];
   },
-  derivative: ({ inputs: [x], cotangents: [c], attributes }) => [c && overlapAdd(c, x.shape, attributes)],
   movedAxis: ({ axis, attributes }) =>
     axis === attributes.axis ? undefined : axis < attributes.axis ? axis : axis + 1,
 };
@@ -183,53 +181,4 @@ export function allWindows(x: Tensor, axes: readonly Placed[]): Tensor {
 export function placesFirst(axes: readonly unknown[]): number[] {
   const places = axes.map((_, index) => 1 + 2 * index);
   return [0, ...places, ...places.map((axis) => axis + 1), 1 + 2 * axes.length];
-}
-
-/** The derivative of {@linkcode allWindows}: at each element of a tensor of this shape, the sum over all windows. */
-export function allWindowsAdjoint(c: Tensor, axes: readonly Placed[], shape: Shape): Tensor {
-  return axes.reduceRight((sums, placed, index) => {
-    const axis = 1 + 2 * index;
-    return overlapAdd(sums, sums.shape.toSpliced(axis, 2, shape[index + 1]), { ...placed, axis });
-  }, c);
-}
-
-/**
- * The derivative of windows: the sum, at each element, of what windows have there. Where windows are close together, as
- * many pieces as a window has strides are added; each consists of neighboring windows without overlap.
- */
-function overlapAdd(
-  c: Tensor,
-  shape: Shape,
-  { axis, size, window, stride, dilation }: Placed & { readonly axis: number },
-): Tensor {
-  const isDense = dilation === 1 && stride > 1;
-  const width = isDense ? stride : 1;
-  const put = (list: Shape, at: Dim) => list.map((dim, i) => i === axis ? at : dim);
-  let total: Tensor | undefined;
-  for (let first = 0; first < window; first += width) {
-    const wide = Math.min(width, window - first);
-    const piece = sliceAxis(c, axis + 1, first, wide);
-    // One position of every window, or a stride of it: what lies beyond it up to the next window is zero.
-    const gap = isDense ? stride - wide : 0;
-    const spread = pad(piece, {
-      low: c.shape.map(() => 0),
-      high: c.shape.map((_, i) => i === axis + 1 ? gap : 0),
-    });
-    const flat = reshape(spread, [
-      ...shape.slice(0, axis),
-      multiplyDims(size, width),
-      ...shape.slice(axis + 1),
-    ]);
-    const cut = gap === 0 ? flat : sliceAxis(flat, axis, 0, addDims(multiplyDims(size, width), -gap));
-    const interior = isDense ? 0 : stride - 1;
-    const covered = addDims(multiplyDims(addDims(cut.shape[axis], -1), interior + 1), 1);
-    const start = first * dilation;
-    const placed = pad(cut, {
-      low: put(shape.map(() => 0), start),
-      high: put(shape.map(() => 0), subtractDims(shape[axis], addDims(covered, start))),
-      interior: shape.map((_, i) => i === axis ? interior : 0),
-    });
-    total = addCotangents(total, placed);
-  }
-  return total as Tensor; // a window has at least one position
 }

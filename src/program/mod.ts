@@ -11,7 +11,6 @@ export type {
 export type {
   Attributes,
   AxisMove,
-  DerivativeContext,
   Equation,
   EquationOf,
   Operation,

@@ -13,7 +13,7 @@ import {
   type UnaryAttributes,
 } from "./elementwise.ts";
 import type { Dim, Shape } from "../tensor/dims.ts";
-import type { DType, HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
+import type { DType, HostTensor, Spec } from "../tensor/tensor.ts";
 
 /** The result of an equation, or an input of a Program. Values are compared by identity. */
 export interface Value extends Spec {
@@ -166,12 +166,6 @@ export interface Operation<K extends OperationName = OperationName> {
    */
   readonly infer: (inputs: readonly Spec[], attributes: Attributes[K]) => Spec[];
   /**
-   * The reverse-mode derivative, written with traced operations: maps the cotangents of the outputs
-   * (undefined means zero) to those of the inputs. Only inputs marked in `wanted` are read. Absent: the
-   * derivative is zero.
-   */
-  readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
-  /**
    * Whether it costs less than reading its result from memory, so that derivatives recompute it; absent:
    * false.
    */
@@ -201,20 +195,6 @@ export interface AxisMove<K extends OperationName = OperationName> {
   readonly inputs: readonly Spec[];
   /** Its attributes. */
   readonly attributes: Attributes[K];
-}
-
-/** The arguments of a derivative rule. */
-export interface DerivativeContext<K extends OperationName = OperationName> {
-  /** The operation's inputs. */
-  readonly inputs: readonly Tensor[];
-  /** Its outputs. */
-  readonly outputs: readonly Tensor[];
-  /** Its attributes. */
-  readonly attributes: Attributes[K];
-  /** The gradients with respect to its outputs; undefined means zero. */
-  readonly cotangents: readonly (Tensor | undefined)[];
-  /** Which inputs need a cotangent. */
-  readonly wanted: readonly boolean[];
 }
 
 /** One application of a primitive. */

@@ -4,11 +4,11 @@ import { runProgram } from "../../kernels/reference/mod.ts";
 import { checkOptions } from "../option_names.ts";
 import { isFloat } from "../operations/infer.ts";
 import { ones } from "../operations/creation.ts";
-import { zerosIfAbsent } from "../operations/elementwise.ts";
+import { zerosIfAbsent } from "../derivatives/cotangents.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
-import { pullback, record } from "../operations/differentiate.ts";
+import { pullback, record } from "../derivatives/differentiate.ts";
 import { prepareToDifferentiate, runPasses } from "../passes/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */

@@ -5,7 +5,6 @@
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { type Container, isContainer } from "../../../src/models/container.ts";
 import type { Spec, Tensor } from "../../../src/tensor/tensor.ts";
-import { computeMasked } from "../../../src/models/call_specs.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import type { ExportContext } from "./context.ts";
 import type { Edge } from "./graph_builder.ts";
@@ -53,8 +52,8 @@ function exportContainer(
       });
       return { output: asTensors(result.output), mask: result.mask };
     },
-    compute: (fn, args, masks) => {
-      const traced = traceCall(args, masks, (args, masks) => computeMasked(fn, args, masks));
+    compute: ({ fn, call }, args, masks) => {
+      const traced = traceCall(args, masks, (args, masks) => call(args, masks, {}));
       const result = writeLayer(context.builder, path(fn.name === "" ? "function" : fn.name), traced);
       return { output: asTensors(result.output), mask: result.mask };
     },

@@ -2,32 +2,19 @@
  * Reverse-mode differentiation of Programs, in two halves: `record` runs a Program in the current trace and
  * keeps its values, `pullback` goes back over them. The scan's derivative uses the same halves on its body.
  */
-import { isFloat } from "./infer.ts";
-import { addCotangents } from "./elementwise.ts";
+import { isFloat } from "../operations/infer.ts";
 import { replay, tensorOf } from "../program/trace.ts";
-import type { DerivativeContext, Equation, Operation, Program, Value } from "../program/types.ts";
+import type { OperationName, Program, Value } from "../program/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-
-/** A recorded run of a Program. */
-export interface Tape {
-  readonly program: Program;
-  /** Values that depend on an active input through differentiable operations. */
-  readonly active: ReadonlySet<Value>;
-  readonly entries: readonly TapeEntry[];
-  readonly outputs: readonly Tensor[];
-}
-
-interface TapeEntry {
-  readonly equation: Equation;
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly Tensor[];
-}
+import { addCotangents } from "./cotangents.ts";
+import type { Derivative, DerivativeContext, Differentiation, Tape, TapeEntry } from "./rule.ts";
+import { derivatives } from "./rules.ts";
 
 /** The values of `program` that depend differentiably on the active inputs. */
 export function activeValues(program: Program, activeInputs: readonly boolean[]): Set<Value> {
   const active = new Set(program.inputs.filter((value, index) => activeInputs[index] && isFloat(value)));
   for (const { operation, inputs, outputs } of program.equations) {
-    if (operation.derivative && inputs.some((value) => active.has(value))) {
+    if (derivatives[operation.name] && inputs.some((value) => active.has(value))) {
       for (const output of outputs) if (isFloat(output)) active.add(output);
     }
   }
@@ -63,13 +50,15 @@ export function pullback(tape: Tape, cotangents: readonly (Tensor | undefined)[]
     const given = equation.outputs.map((value) => sums.get(value));
     if (given.every((cotangent) => cotangent === undefined)) continue;
     const wanted = equation.inputs.map((value) => tape.active.has(value));
-    const { derivative } = equation.operation as Operation; // each rule reads only its own operation's attributes
+    // A rule reads only its own operation's attributes.
+    const derivative = derivatives[equation.operation.name] as Derivative<OperationName> | undefined;
     const context: DerivativeContext = {
       inputs,
       outputs,
       attributes: equation.attributes,
       cotangents: given,
       wanted,
+      differentiation,
     };
     derivative?.(context).forEach((cotangent, index) => {
       if (wanted[index]) accumulate(equation.inputs[index], cotangent);
@@ -77,3 +66,6 @@ export function pullback(tape: Tape, cotangents: readonly (Tensor | undefined)[]
   }
   return tape.program.inputs.map((value) => sums.get(value));
 }
+
+/** For rules of operations that hold a Program. */
+const differentiation: Differentiation = { activeValues, record, pullback };
