@@ -68,7 +68,6 @@ export type {
   TracedFunction,
   UnaryAttributes,
 } from "./program/mod.ts";
-export type { DerivativeContext } from "./derivatives/rule.ts";
 export type {
   Backend,
   BackendCompileOptions,
