@@ -14,6 +14,7 @@ import {
   treeLeaves,
   type Variables,
 } from "@cellfold/cellfold";
+import { allExamples } from "../../support/examples.ts";
 import { type CModel, toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { assertOutput, bytesOf, countsOf, has, run, STRICT, writeSources } from "./c_program.ts";
 import { maskedModels, maskOf, predictionOf } from "./masked_models.ts";
@@ -24,6 +25,9 @@ const canRun = (await Deno.permissions.query({ name: "run" })).state === "grante
 const compilers = canRun
   ? (await Promise.all(["gcc", "clang"].map(async (name) => await has(name) ? [name] : []))).flat()
   : [];
+/** All of them, or in CI, where each would take its time, one that is drawn. */
+const someCompilers = () =>
+  allExamples ? compilers : compilers.slice(Math.floor(Math.random() * compilers.length)).slice(0, 1);
 const STEPS = 6, RESET = 4;
 /** With the widest vectors of this machine; those of 4 and of 1 are tested with the device native, and on a Cortex-M4. */
 const OPTIMIZED = ["-O2", "-march=native"];
@@ -94,6 +98,7 @@ async function checkSteps(program: string, exported: Exported, tolerance: number
 }
 
 for (const [name, exported] of Object.entries({ ...models, ...maskedModels })) {
+  const compilers = someCompilers();
   Deno.test({
     name: `toC: ${name}, by ${compilers.join(" and ") || "no compiler that is here"}`,
     ignore: compilers.length === 0,
