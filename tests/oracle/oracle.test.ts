@@ -46,13 +46,13 @@ const devices: readonly ("reference" | "webgpu" | WasmChoice | NativeChoice)[] =
 
 /**
  * All cases, or with few examples every fifth. In CI the ways of wasm after the first, which differ in few instructions,
- * have every third, from one that is drawn; so has webgpu, whose adapter there takes most of a test to compile, and every
- * sixth native, whose compiler does, and which CI runs with two of them.
+ * have every sixth, from one that is drawn; so has webgpu, whose adapter there takes most of a test to compile, and every
+ * tenth native, whose compiler does, and which CI runs with two of them.
  */
 function someOf<Case>(cases: readonly Case[], device: (typeof devices)[number]): readonly Case[] {
   const isVariant = typeof device === "object" && device.name === "wasm" && device !== devices[0];
   const isNative = typeof device === "object" && device.name === "native";
-  const cut = isNative ? 6 : isVariant || device === "webgpu" ? 3 : 1;
+  const cut = isNative ? 10 : isVariant || device === "webgpu" ? 6 : 1;
   const each = fewExamples ? 5 : allExamples ? 1 : cut;
   const first = fewExamples ? 0 : Math.floor(Math.random() * each);
   return cases.filter((_, index) => index % each === first);

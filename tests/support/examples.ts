@@ -23,11 +23,11 @@ export const allExamples = examples === "all";
 const SMALL = 20;
 
 /**
- * All of `count`; with `CELLFOLD_EXAMPLES=some`, as in CI, which draws others each time, a third of what is many; or a
+ * All of `count`; with `CELLFOLD_EXAMPLES=some`, as in CI, which draws others each time, a fifth of what is many; or a
  * twentieth with `CELLFOLD_EXAMPLES=few`, as in `deno task test:quick`, and where tests have no permissions: they then ask
  * whether anything wants one, not once more whether all is right.
  */
 export function exampleCount(count: number): number {
   if (fewExamples) return Math.ceil(count / 20);
-  return examples === "some" && count > SMALL ? Math.ceil(count / 3) : count;
+  return examples === "some" && count > SMALL ? Math.ceil(count / 5) : count;
 }
