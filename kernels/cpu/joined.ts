@@ -138,7 +138,7 @@ function joined(
 const CHEAP = new Set<FusedOperation["name"]>(["add", "sub", "mul", "neg", "abs", "copy"]);
 
 /** How many operations are repeated for a value. */
-const MOST_REPEATED = 6;
+const MOST_REPEATED = 8;
 
 /** Lets kernels compute again what only they read of an earlier one, if they read most of what that takes anyway. */
 export function repeatCheapWork(
@@ -197,14 +197,17 @@ function repeated(
     if (!users.includes(kernel)) return kernel;
     const user = kernel as FusedKernel; // as just checked
     const own = work.map((each) => ({ ...each, stores: [] }));
-    const known = new Set(user.operations.map(({ output }) => output));
+    const repeats = new Set(own.map(({ output }) => output)); // some may be repeated there already
     const read = <T extends Operand>(operand: T): Operand =>
       operand.kind === "view" && operand.view.buffer === buffer ? { kind: "register", value } : operand;
     return {
       ...user,
       operations: [
-        ...own.filter(({ output }) => !known.has(output)),
-        ...user.operations.map((each) => ({ ...each, operands: each.operands.map(read) })),
+        ...own,
+        ...user.operations.filter(({ output }) => !repeats.has(output)).map((each) => ({
+          ...each,
+          operands: each.operands.map(read),
+        })),
       ],
       totals: user.totals?.map((total) => ({ ...total, operand: read(total.operand) })),
     };

@@ -15,6 +15,7 @@ import { joinKernels, repeatCheapWork } from "./joined.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
 import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
 import { shareSums } from "./shared_sums.ts";
+import { reuseSequences } from "./reused.ts";
 import { sumProducts } from "./sums_of_products.ts";
 import type { Sharing, Target } from "./target.ts";
 import { roundedUp, sizeOf } from "../shapes.ts";
@@ -37,7 +38,7 @@ export function lowerForCpu(program: Program, options: LoweringOptions): Lowered
   const products = packProducts(sumProducts(gathering.kernels), options, gathering.of);
   const joined = target.joinsKernels ? joinInLoops(products) : products;
   const shared = target.sharesSums ? shareSums(joined, threads) : joined;
-  const packed = shared.map((kernel) => {
+  const packed = reuseSequences(shared).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { storage } = kernel.right.buffer;
     const isFixed = typeof kernel.packed.size === "number";
