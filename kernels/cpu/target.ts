@@ -22,6 +22,10 @@ export interface Target {
   readonly longTerms: number;
   /** Elements side by side from which it lays out left operands itself: shorter runs it copies faster all at once. */
   readonly shortestRun: number;
+  /** Whether elementwise kernels may have totals of their rows. */
+  readonly joinsKernels: boolean;
+  /** Whether rows of a thread may share sums of a scan that are added up after it. */
+  readonly sharesSums: boolean;
   /** Bytes of scratch for a long product with `rows` rows of results in total. */
   readonly longProductScratch: (rows: number, columns: number, terms: Dim) => number;
   /** How threads share a kernel, if that is worth it from `shareFrom` elements on. */

@@ -47,6 +47,8 @@ export interface View {
   readonly strides: Shape;
   readonly offset: Dim;
   readonly loops: readonly LoopStride[];
+  /** What the offset grows by with the number of the share of a kernel's work, of which each has its own place. */
+  readonly share?: Dim;
 }
 
 /** Where a value is: in memory, or known at compile time. */

@@ -34,6 +34,8 @@ export const nativeTarget: Target = {
   partTerms: Infinity,
   longTerms: TURNED_TERMS,
   shortestRun: 8,
+  joinsKernels: true,
+  sharesSums: true,
   longProductScratch: (rows, columns) => longProductFloats(rows, columns) * 4,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

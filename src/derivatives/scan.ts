@@ -17,6 +17,7 @@ import {
   valueOf,
 } from "../program/trace.ts";
 import { type Attributes, type Equation, type Program, stackedSpec, type Value } from "../program/types.ts";
+import { addDims, type Dim, isAtMost, multiplyDims, sizeOfShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { zerosIfAbsent } from "./cotangents.ts";
 import type { DerivativeContext, Derivatives, Tape } from "./rule.ts";
@@ -208,9 +209,21 @@ function readResiduals(
     if (!maker) return !isCarry(value);
     return maker.operation.isCheap === true && maker.inputs.every(cheap);
   };
+  /** What else would have to be kept for a value to be recomputed. */
+  const missingFor = (value: Value, seen = new Set<Value>()): Value[] => {
+    if (seen.has(value) || cheap(value)) return [];
+    seen.add(value);
+    const maker = makers.get(value);
+    if (maker?.operation.isCheap !== true) return [value];
+    return maker.inputs.flatMap((input) => missingFor(input, seen));
+  };
   for (const value of [...kept].filter((value) => makers.has(value)).reverse()) {
     kept.delete(value);
-    if (!cheap(value)) kept.add(value);
+    // A value less a mean over its rows, for example, follows from the mean, which is smaller.
+    const missing = missingFor(value),
+      size = missing.reduce<Dim>((sum, { shape }) => addDims(sum, sizeOfShape(shape)), 0);
+    const isSmaller = isAtMost(multiplyDims(size, 2), sizeOfShape(value.shape));
+    for (const each of isSmaller ? missing : [value]) kept.add(each);
   }
   const residuals = [...kept];
   const stacks = residuals.length === 0 ? [] : extendEquation<"scan">(

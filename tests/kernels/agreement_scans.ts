@@ -5,13 +5,18 @@ import {
   cast,
   concat,
   cumsum,
+  div,
+  exp,
   matmul,
+  max,
   mean,
   mul,
   reverse,
   scan,
   sigmoid,
   split,
+  sqrt,
+  square,
   sub,
   sum,
   tanh,
@@ -25,6 +30,12 @@ const cell = (w: Tensor, u: Tensor) => (h: Tensor, x: Tensor) => {
   const next = tanh(add(matmul(x, w), matmul(h, u)));
   return [mul(next, 2), next] as [Tensor, Tensor];
 };
+
+/** Rows less their means, divided by their standard deviations. */
+function normalized(v: Tensor): Tensor {
+  const centered = sub(v, mean(v, { axes: 1, keepDims: true }));
+  return div(centered, sqrt(add(mean(square(centered), { axes: 1, keepDims: true }), 1e-3)));
+}
 
 /** Every case of a fold. */
 export const scans: readonly AgreementCase[] = [
@@ -150,6 +161,33 @@ export const scans: readonly AgreementCase[] = [
         return add(sum(mul(ys, ys)), sum(last));
       })([w, u, h, x]),
     inputs: [[3, 4], [4, 4], [5, 4], [5, 11, 3], ["bool", 5, 11]],
+  },
+  ...[20, 130].map((steps): AgreementCase => ({
+    name: `gradient of a normalized state over ${steps} steps`,
+    fn: (u, gain, bias, h, x) => {
+      const step = (u: Tensor, gain: Tensor, bias: Tensor) => (h: Tensor, x: Tensor) => {
+        const next = tanh(add(add(mul(normalized(matmul(h, u)), gain), bias), x));
+        return [next, next] as [Tensor, Tensor];
+      };
+      const loss = ([u, gain, bias, x]: readonly Tensor[]) => mean(scan(step(u, gain, bias), h, x)[0]);
+      return valueAndGrad(loss)([u, gain, bias, x]);
+    },
+    inputs: [[12, 12], [12], [12], [13, 12], [13, steps, 12]],
+  })),
+  {
+    name: "maxima and sums of the rows of a state",
+    fn: (w, h, x) =>
+      scan(
+        (h: Tensor, x: Tensor) => {
+          const logits = add(matmul(h, w), x), rows = { axes: 1, keepDims: true };
+          const weights = exp(sub(logits, max(logits, rows)));
+          const next = div(weights, sum(weights, rows));
+          return [mul(next, sum(square(x), rows)), next];
+        },
+        h,
+        x,
+      ),
+    inputs: [[20, 20], [9, 20], [9, 6, 20]],
   },
   {
     name: "gradient of gates written apart",

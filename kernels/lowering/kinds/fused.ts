@@ -35,23 +35,71 @@ export interface FusedKernel {
   readonly kind: "fused";
   readonly shape: Shape;
   readonly operations: readonly FusedOperation[];
+  /** Totals of the rows of a space `[rows, columns]`; only where a target joins kernels are there any. */
+  readonly totals?: readonly RowTotal[];
+  /** Sums of the columns of such a space, where rows of a loop share them. */
+  readonly columnTotals?: readonly ColumnTotal[];
+}
+
+/** The sum or the maximum of each row of a value that a fused kernel reads or computes. */
+export interface RowTotal {
+  readonly name: "sum" | "max";
+  readonly operand: Operand;
+  /** `[rows]`. */
+  readonly output: View;
+}
+
+/** The sums of the columns of a value over all rows of a share of the work, and over all steps of the loop around. */
+export interface ColumnTotal {
+  readonly operand: Operand;
+  /** `[columns]`, with a place for each share. */
+  readonly total: View;
+  /** What rounding has lost of it. */
+  readonly lost: View;
+  /** The sum of a few rows, which is zero before and after. */
+  readonly part: View;
+}
+
+/** What it reads at each index. */
+export function operandsOf({ operations, totals = [], columnTotals = [] }: FusedKernel): readonly Operand[] {
+  return [
+    ...operations.flatMap(({ operands }) => operands),
+    ...[...totals, ...columnTotals].map(({ operand }) => operand),
+  ];
+}
+
+/** What it computes, in order. */
+function namesOf({ operations, totals = [], columnTotals = [] }: FusedKernel): string[] {
+  return [...[...operations, ...totals].map(({ name }) => name), ...columnTotals.map(() => "total")];
+}
+
+function columnsOf({ columnTotals = [] }: FusedKernel): View[] {
+  return columnTotals.flatMap(({ total, lost, part }) => [total, lost, part]);
 }
 
 /** The record of the kind. */
 export const fusedKinds: Kinds<FusedKernel> = {
   fused: {
-    name: ({ operations }) => {
-      const first = operations.slice(0, 3).map(({ name }) => name).join("_");
-      return `fused_${first}${operations.length > 3 ? `_and_${operations.length - 3}` : ""}`;
+    name: (kernel) => {
+      const names = namesOf(kernel), first = names.slice(0, 3).join("_");
+      return `fused_${first}${names.length > 3 ? `_and_${names.length - 3}` : ""}`;
     },
-    reads: ({ operations }) =>
-      operations.flatMap(({ operands }) => operands.flatMap((x) => x.kind === "view" ? [x.view] : [])),
-    writes: ({ operations }) => operations.flatMap(({ stores }) => stores),
+    reads: (kernel) => [
+      ...operandsOf(kernel).flatMap((x) => x.kind === "view" ? [x.view] : []),
+      ...columnsOf(kernel),
+    ],
+    writes: (kernel) => [
+      ...kernel.operations.flatMap(({ stores }) => stores),
+      ...(kernel.totals ?? []).map(({ output }) => output),
+      ...columnsOf(kernel),
+    ],
     isRowWise: ({ shape }, { rows }) => shape[0] === rows,
     units: ({ shape }) => rowUnits(shape),
-    work: ({ shape, operations }, { elements }) =>
-      work(elements(shape), elements(shape) * Math.max(1, operations.length / 4)),
-    print: (kernel) => `fused ${printShape(kernel)}: ${kernel.operations.map(({ name }) => name).join(" ")}`,
+    work: ({ shape, operations, totals = [], columnTotals = [] }, { elements }) => {
+      const sums = totals.length + columnTotals.length;
+      return work(elements(shape), elements(shape) * Math.max(1, operations.length / 4 + sums));
+    },
+    print: (kernel) => `fused ${printShape(kernel)}: ${namesOf(kernel).join(" ")}`,
   },
 };
 

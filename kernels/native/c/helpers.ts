@@ -94,6 +94,12 @@ INLINE void add_exactly(float *sum, float *error, float x) {
   const float lost = term - (*sum - before);
   *error = lost - lost == 0 ? lost : 0;
 }
+/* The same for the first lanes of vectors. */
+INLINE void v_add_exactly(float *sums, float *errors, vf x, lanes n) {
+  const vf term = x + v_load(errors, n), before = v_load(sums, n), sum = before + term, lost = term - (sum - before);
+  v_store(sums, sum, n);
+  v_store(errors, v_choose(v_equal(lost - lost, v_number(0)), lost, v_number(0)), n);
+}
 __attribute__((unused)) static const float one = 1;
 
 /* Threefry-2x32 with 20 rounds (Salmon et al., 2011): word i is that of block i / 2, whose counter is (i / 2, counter). */

@@ -49,6 +49,8 @@ INLINE vf v_load(const float *p, lanes n) { return (vf)_mm512_maskz_loadu_ps(n, 
 INLINE vi v_load_int(const int32_t *p, lanes n) { return (vi)_mm512_maskz_loadu_epi32(n, p); }
 INLINE void v_store(float *p, vf x, lanes n) { _mm512_mask_storeu_ps(p, n, (__m512)x); }
 INLINE void v_store_int(int32_t *p, vi x, lanes n) { _mm512_mask_storeu_epi32(p, n, (__m512i)x); }
+/* Lanes that are there of one, and the others of the other. */
+INLINE vf v_first(vf x, lanes n, vf rest) { return (vf)_mm512_mask_blend_ps(n, (__m512)rest, (__m512)x); }
 INLINE vf v_choose(mask m, vf a, vf b) { return (vf)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a); }
 INLINE vi v_choose_int(mask m, vi a, vi b) { return (vi)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a); }
 INLINE mask v_less(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
@@ -86,6 +88,7 @@ INLINE void v_store_int(int32_t *p, vi x, lanes n) {
 }
 INLINE vf v_choose(mask m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m); }
 INLINE vi v_choose_int(mask m, vi a, vi b) { return (vi)v_choose(m, (vf)a, (vf)b); }
+INLINE vf v_first(vf x, lanes n, vf rest) { return v_is_full(n) ? x : v_choose(n.mask, x, rest); }
 INLINE int v_any(mask a) { return _mm256_movemask_ps((__m256)a) != 0; }
 #else
 typedef int lanes;
@@ -109,6 +112,11 @@ INLINE void v_store(float *p, vf x, lanes n) {
 INLINE void v_store_int(int32_t *p, vi x, lanes n) {
   if (n == LANES) *(vi *)p = x;
   else for (int i = 0; i < n; i++) p[i] = x[i];
+}
+INLINE vf v_first(vf x, lanes n, vf rest) {
+  if (n == LANES) return x;
+  for (int i = n; i < LANES; i++) x[i] = rest[i];
+  return x;
 }
 INLINE vf v_choose(mask m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
 INLINE vi v_choose_int(mask m, vi a, vi b) { return (m & a) | (~m & b); }

@@ -53,6 +53,8 @@ export interface Names {
   buffer(buffer: Buffer, type: "float" | "int32_t"): string;
   /** Whether a buffer is never written. */
   isConstant(buffer: Buffer): boolean;
+  /** Whether memory that is needed soon is asked for: not where all of it is equally near. */
+  readonly asksAhead: boolean;
 }
 
 /** Everything is read from the table of a call. */
@@ -67,6 +69,7 @@ export function tableNames(slots: Slots): Names {
     openNumber: (number, dtype) => word(slots.ofNumber(number, dtype)),
     buffer: (buffer) => `at(c, ${index(slots.ofBuffer(buffer))})`,
     isConstant: () => false,
+    asksAhead: true,
   };
 }
 
@@ -128,6 +131,11 @@ export class KernelSource {
   /** The type of indices and sizes. */
   get indexType(): Names["indexType"] {
     return this.#shared.names.indexType;
+  }
+
+  /** Whether memory that is needed soon is asked for. */
+  get asksAhead(): boolean {
+    return this.#shared.names.asksAhead;
   }
 
   /** A name that nothing else has here. */
@@ -243,6 +251,7 @@ export class KernelSource {
     const moved = plus(
       this.size(offset),
       ...view.loops.map(({ loop, stride }) => times(`t${loop}`, this.size(stride))),
+      ...(view.share === undefined ? [] : [times("c->share", this.size(view.share))]),
     );
     if (moved === "0") return base;
     return this.#once(

@@ -5,7 +5,7 @@
 import { type Dim, divideDims } from "../../../src/tensor/dims.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { Value } from "../../../src/program/types.ts";
-import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
+import { type FusedKernel, type Operand, operandsOf } from "../../lowering/kinds/fused.ts";
 import { collapse, type View } from "../../lowering/views.ts";
 import { sizeOf } from "../../shapes.ts";
 import { elementType, type KernelSource, plus, times } from "./code.ts";
@@ -28,7 +28,15 @@ export const fusedEmission: EmittedKinds<FusedKernel> = {
 interface Row {
   readonly pointer: string;
   readonly stride: Dim;
+  /** The same place some rows later, if the processor does not see by itself that it is needed soon. */
+  readonly ahead?: string;
 }
+
+/**
+ * How many rows ahead memory is asked for. The rows of a step of a sequence are apart by all of its steps, so that each
+ * begins on a page of its own, where processors do not expect the next access.
+ */
+const ROWS_AHEAD = 2;
 
 function emitFused(f: KernelSource, kernel: FusedKernel): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
@@ -40,13 +48,11 @@ function emitFused(f: KernelSource, kernel: FusedKernel): void {
     original.set(view, known);
     return known;
   };
-  const views = kernel.operations.flatMap(({ operands, stores }) => [
-    ...operands.flatMap((x) => x.kind === "view" ? [normal(x.view)] : []),
-    ...stores.map(normal),
-  ]);
+  const views = [...readsAt(kernel), ...kernel.operations.flatMap(({ stores }) => stores)].map(normal);
   // Merges all axes into one if every view is contiguous across rows too; else the rows stay an axis.
   const flat = collapse(shape, views.map(({ strides }) => strides), 0);
-  const rowElements = flat.shape.length === 1 ? divideDims(flat.shape[0], shape[0]) : undefined;
+  const mayBeFlat = flat.shape.length === 1 && !kernel.totals && !kernel.columnTotals;
+  const rowElements = mayBeFlat ? divideDims(flat.shape[0], shape[0]) : undefined;
   const { shape: dims, strides } = rowElements !== undefined
     ? flat
     : collapse(shape, views.map(({ strides }) => strides), 1);
@@ -60,27 +66,123 @@ function emitFused(f: KernelSource, kernel: FusedKernel): void {
       const key = `${pointer} + ${distance} by ${all[inner]}`;
       const known = rows.get(key);
       if (known) return known;
-      let row = pointer;
+      let row = pointer, ahead: string | undefined;
+      const type = f.pointerType(view.buffer, elementType(view.dtype));
       if (distance !== "0") {
         row = f.name(`${pointer}_row`);
-        const type = f.pointerType(view.buffer, elementType(view.dtype));
         f.line(`${type} *const ${row} = ${pointer} + ${distance};`);
       }
-      const made = { pointer: row, stride: all[inner] };
+      if (f.asksAhead && indices.length === 1 && view.loops.length > 0 && all[inner] === 1) {
+        ahead = f.name(`${pointer}_ahead`);
+        const later = f.distance([`least(${indices[0]} + ${ROWS_AHEAD}, end - 1)`], all.slice(0, 1));
+        f.line(`const ${type} *const ${ahead} = ${pointer} + ${later};`);
+      }
+      const made = { pointer: row, stride: all[inner], ahead };
       rows.set(key, made);
       return made;
     };
   };
   if (rowElements !== undefined) {
     const of = (row: string) => times(row, f.size(rowElements));
-    emitInner(f, kernel, rowsAt([]), of("begin"), of("end"));
+    const to = of("end");
+    emitInner(f, kernel, rowsAt([]), {
+      from: of("begin"),
+      to,
+      extent: to,
+      isWhole: isWhole(rowElements),
+      totals: [],
+    });
     return;
   }
-  f.loop("i", "end", (row) => {
-    f.loops("i", dims.slice(1, inner), (others) => {
-      emitInner(f, kernel, rowsAt([row, ...others]), "0", inner === 0 ? "1" : f.size(dims[inner]));
+  const rows = (from: string, to: string) =>
+    f.loop("i", to, (row) => {
+      f.loops("i", dims.slice(1, inner), (others) => {
+        emitRow(f, kernel, rowsAt([row, ...others]), { row, size: inner === 0 ? 1 : dims[inner] });
+      });
+    }, { from });
+  const { columnTotals = [] } = kernel;
+  if (columnTotals.length === 0) return void rows("begin", "end");
+  const first = f.name("first");
+  f.block(`for (${f.indexType} ${first} = begin; ${first} < end; ${first} += ${BLOCK})`, () => {
+    rows(first, `least(${first} + ${BLOCK}, end)`);
+    const at = f.name("j"), n = f.name("n"), columns = f.size(dims[inner]);
+    f.block(`for (${f.indexType} ${at} = 0; ${at} < ${columns}; ${at} += LANES)`, () => {
+      f.line(`const lanes ${n} = v_lanes(${isWhole(dims[inner]) ? "LANES" : `${columns} - ${at}`});`);
+      for (const { total, lost, part } of columnTotals) {
+        const [sum, error, more] = [total, lost, part].map((view) => plus(f.pointer(view), at));
+        f.line(`v_add_exactly(${sum}, ${error}, v_load(${more}, ${n}), ${n});`);
+        f.line(`v_store(${more}, v_number(0), ${n});`);
+      }
     });
-  }, { from: "begin" });
+  });
+}
+
+/** The views that are read at each index. */
+function readsAt(kernel: FusedKernel): View[] {
+  return operandsOf(kernel).flatMap((x) => x.kind === "view" ? [x.view] : []);
+}
+
+/** Vectors of a row, or rows, that are summed without care for what rounding loses: at most 8 · 2⁻²⁴ of their sum. */
+const BLOCK = 8;
+
+/** The innermost axis, with the totals of its row. */
+function emitRow(
+  f: KernelSource,
+  kernel: FusedKernel,
+  rowOf: (view: View) => Row,
+  { row, size }: { readonly row: string; readonly size: Dim },
+): void {
+  const { totals = [] } = kernel;
+  const axis = { extent: f.size(size), isWhole: isWhole(size) };
+  if (totals.length === 0) {
+    return emitInner(f, kernel, rowOf, { ...axis, from: "0", to: axis.extent, totals: [] });
+  }
+  const all = totals.map(({ name, operand, output }) => {
+    const total = f.name(name), block = f.name("block");
+    const isSum = name === "sum", least = "v_number(-__builtin_inff())";
+    f.line(isSum ? `struct sums ${total} = NO_SUMS;` : `vf ${total} = ${least};`);
+    return {
+      operand,
+      begin: () => isSum && f.line(`vf ${block} = v_number(0);`),
+      take: (x: string, n: string) =>
+        f.line(
+          isSum
+            ? `${block} = ${block} + v_first(${x}, ${n}, v_number(0));`
+            : `${total} = v_maximum(${total}, v_first(${x}, ${n}, ${least}));`,
+        ),
+      end: () => isSum && f.line(`${total} = v_add_wide(${total}, ${block});`),
+      store: () => {
+        const to = `${f.pointer(output)}[${f.distance([row], output.strides)}]`;
+        f.line(`${to} = ${isSum ? `(float)v_total(${total})` : `v_largest(${total})`};`);
+      },
+    };
+  });
+  const from = f.name("from"), to = f.name("to");
+  f.block(`for (${f.indexType} ${from} = 0; ${from} < ${axis.extent}; ${from} += ${BLOCK} * LANES)`, () => {
+    f.line(`const ${f.indexType} ${to} = least(${from} + ${BLOCK} * LANES, ${axis.extent});`);
+    for (const { begin } of all) begin();
+    emitInner(f, kernel, rowOf, { ...axis, from, to, totals: all });
+    for (const { end } of all) end();
+  });
+  for (const { store } of all) store();
+}
+
+/** The most lanes of a vector. */
+const MOST_LANES = 16;
+
+function isWhole(size: Dim): boolean {
+  return typeof size === "number" && size % MOST_LANES === 0;
+}
+
+/** A part of the innermost axis, and what totals take of it. */
+interface Part {
+  readonly from: string;
+  readonly to: string;
+  /** Where the axis ends. */
+  readonly extent: string;
+  /** Whether vectors of every width divide it. */
+  readonly isWhole: boolean;
+  readonly totals: readonly { readonly operand: Operand; readonly take: (x: string, n: string) => void }[];
 }
 
 /** The innermost axis. */
@@ -88,8 +190,7 @@ function emitInner(
   f: KernelSource,
   kernel: FusedKernel,
   rowOf: (view: View) => Row,
-  from: string,
-  to: string,
+  { from, to, extent, isWhole, totals }: Part,
 ): void {
   const { operations } = kernel;
   const reads = new Map<string, string>();
@@ -97,13 +198,10 @@ function emitInner(
     const { pointer, stride } = rowOf(view);
     return `${pointer} by ${stride} as ${view.dtype}`;
   };
-  const readViews = operations.flatMap(({ operands }) =>
-    operands.flatMap((x) => x.kind === "view" ? [x.view] : [])
-  );
+  const readViews = readsAt(kernel);
   // Finds the row of every view before the loop.
-  const hasRows = [...readViews, ...operations.flatMap(({ stores }) => stores)].map(rowOf).some((
-    { stride },
-  ) => stride === 1);
+  const rows = [...readViews, ...operations.flatMap(({ stores }) => stores)].map(rowOf);
+  const hasRows = rows.some(({ stride }) => stride === 1);
   for (const view of readViews) {
     const { pointer, stride } = rowOf(view), key = keyOf(view);
     if (stride !== 0 || reads.has(key)) continue;
@@ -113,8 +211,11 @@ function emitInner(
   }
   const at = f.name("j"), left = f.name("left"), n = f.name("n");
   f.block(`for (${f.indexType} ${at} = ${from}; ${at} < ${to}; ${at} += LANES)`, () => {
-    f.line(`const ${f.indexType} ${left} = ${to} - ${at};`);
-    if (hasRows) f.line(`const lanes ${n} = v_lanes(${left});`);
+    f.line(`const ${f.indexType} ${left} = ${isWhole ? "LANES" : `${extent} - ${at}`};`);
+    if (hasRows || totals.length > 0 || kernel.columnTotals) f.line(`const lanes ${n} = v_lanes(${left});`);
+    for (const ahead of new Set(rows.flatMap(({ ahead }) => ahead ?? []))) {
+      f.line(`__builtin_prefetch(${plus(ahead, at)});`);
+    }
     // Everything is read before anything is written: a carry may be written in place.
     for (const view of readViews) {
       const key = keyOf(view);
@@ -146,6 +247,11 @@ function emitInner(
       );
       registers.set(operation.output, name);
       for (const view of operation.stores) f.line(`${store(f, rowOf(view), dtype, { at, left, n }, name)};`);
+    }
+    for (const { operand, take } of totals) take(say(operand), n);
+    for (const { operand, part } of kernel.columnTotals ?? []) {
+      const to = plus(f.pointer(part), at);
+      f.line(`v_store(${to}, v_load(${to}, ${n}) + ${say(operand)}, ${n});`);
     }
   });
 }

@@ -1,5 +1,6 @@
 /** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
-import type { CpuScanKernel } from "../../cpu/kernels.ts";
+import { cpuFunctions, type CpuScanKernel } from "../../cpu/kernels.ts";
+import type { View } from "../../lowering/views.ts";
 import { type KernelSource, lastOf } from "./code.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 
@@ -20,10 +21,15 @@ function emitScan(
   });
 }
 
+function viewsOf(kernel: CpuScanKernel): View[] {
+  return [...cpuFunctions.readsOf(kernel), ...cpuFunctions.writesOf(kernel)];
+}
+
 /** How this kind is written. */
 export const scanEmission: EmittedKinds<CpuScanKernel> = {
   scan: {
     emit: emitScan,
+    dependsOnShare: (kernel) => kernel.rows !== 0 && viewsOf(kernel).some(({ share }) => share !== undefined),
     cut: ({ rows }, { units }) => ({ grain: 1, singleThreaded: rows === 0 || units < 2 }),
   },
 };

@@ -144,6 +144,7 @@ class ProgramWriter {
       isConstant: ({ storage }) =>
         storage.kind === "constant" ||
         (storage.kind === "input" && standalone.roles[storage.index].kind !== "open"),
+      asksAhead: false,
     };
   }
 

@@ -1,0 +1,198 @@
+/** Kernels joined in loops: the same numbers as in float64, what is not written any more, and what is left apart. */
+import {
+  add,
+  cast,
+  type Cell,
+  compile,
+  concat,
+  div,
+  exp,
+  full,
+  grad,
+  host,
+  key,
+  layerNormLstmCell,
+  matmul,
+  max,
+  mean,
+  mul,
+  normal,
+  rnn,
+  scan,
+  spec,
+  sqrt,
+  square,
+  sub,
+  sum,
+  tanh,
+  type Tensor,
+  type Tree,
+  zeros,
+} from "@cellfold/cellfold";
+import { assert, assertEquals } from "@std/assert";
+import { lowerForCpu } from "../../../kernels/cpu/lower.ts";
+import type { CpuKernel, CpuScanKernel } from "../../../kernels/cpu/kernels.ts";
+import type { FusedKernel } from "../../../kernels/lowering/kinds/fused.ts";
+import { nativeTarget } from "../../../kernels/native/kinds.ts";
+import { wasmTarget } from "../../../kernels/wasm/target.ts";
+import { backends, missing } from "../native/backends.ts";
+
+const rows = { axes: -1, keepDims: true } as const;
+
+/** Normalizes rows, with a gain. */
+function normalized(v: Tensor, gain: Tensor): Tensor {
+  const centered = sub(v, mean(v, rows));
+  return mul(div(centered, sqrt(add(mean(square(centered), rows), 1e-3))), gain);
+}
+
+type NormCell = (w: Tensor, gain: Tensor, bias: Tensor) => Cell<Tensor, Tensor, Tensor>;
+
+/** What runs over rows in different ways. */
+const cells: { readonly [name: string]: NormCell } = {
+  "a normalized state": (w, gain, bias) => (h, x) => {
+    const next = tanh(add(add(normalized(matmul(h, w), gain), x), bias));
+    return [next, next];
+  },
+  "a softmax, which takes maxima": (w, gain, bias) => (h, x) => {
+    const logits = add(mul(matmul(h, w), gain), add(x, bias));
+    const weights = exp(sub(logits, max(logits, rows)));
+    const next = div(weights, sum(weights, rows));
+    return [next, next];
+  },
+  "parts of a row, joined": (w, gain, bias) => (h, x) => {
+    const both = concat([normalized(matmul(h, w), gain), tanh(x)], { axis: 1 });
+    const next = add(tanh(sub(add(h, bias), mean(both, rows))), mul(sum(square(both), rows), 0.01));
+    return [next, next];
+  },
+};
+
+const loss = (cell: NormCell) => (x: Tensor, c: Tensor, w: Tensor, gain: Tensor, bias: Tensor) => {
+  const of = ([w, gain, bias]: readonly Tensor[]) => {
+    const [batch, , units] = x.shape;
+    return sum(mul(scan(cell(w, gain, bias), zeros([batch, units], { dtype: x.dtype }), x)[0], c));
+  };
+  return [of([w, gain, bias]), ...grad(of)([w, gain, bias])];
+};
+
+/** Rows of whole vectors and of parts; fewer rows than threads, and more than a block; few steps, and so many that sums care. */
+const SIZES = [[2, 130, 21], [21, 131, 64], [1, 4, 3], [19, 5, 48]] as const;
+
+for (const [index, [name, cell]] of Object.entries(cells).entries()) {
+  // A C compiler takes a second for each.
+  for (const [batch, steps, units] of index === 0 ? SIZES : SIZES.slice(0, 2)) {
+    Deno.test({
+      name: `native: ${name}, of ${batch} rows of ${units} over ${steps} steps, is that of float64`,
+      ignore: missing !== undefined,
+      sanitizeResources: false, // threads stay
+      sanitizeOps: false,
+      fn: async () => {
+        const fn = loss(cell);
+        const given = [
+          normal(key(0), [batch, steps, units]),
+          normal(key(1), [batch, steps, units]),
+          mul(normal(key(2), [units, units]), 1 / Math.sqrt(units)),
+          add(mul(normal(key(3), [units]), 0.1), 1),
+          mul(normal(key(4), [units]), 0.1),
+        ] as const;
+        const [x, c, w, gain, bias] = given.map((each) => cast(each, "float64"));
+        const wanted = fn(x, c, w, gain, bias).map((each) => host(each).data);
+        for (const device of backends) {
+          using compiled = compile(fn, { device });
+          for (const [at, found] of (await compiled(...given)).entries()) {
+            // All of a gradient is off by what rounding loses of its largest terms, over all steps.
+            const largest = Array.from(wanted[at], Number).reduce(
+              (most, x) => Math.max(most, Math.abs(x)),
+              1,
+            );
+            host(found).data.forEach((value, i) =>
+              assert(
+                Math.abs(Number(value) - Number(wanted[at][i])) <= 2e-5 * largest,
+                `${device.name} ${at}[${i}]`,
+              )
+            );
+          }
+        }
+      },
+    });
+  }
+}
+
+function scansOf(kernels: readonly CpuKernel[]): CpuScanKernel[] {
+  return kernels.flatMap((kernel) => kernel.kind === "scan" ? [kernel, ...scansOf(kernel.body)] : []);
+}
+
+const fusedIn = ({ body }: CpuScanKernel) =>
+  body.flatMap((kernel): FusedKernel[] => kernel.kind === "fused" ? [kernel] : []);
+
+/** A step of training of an LSTM with layer normalization, with open sizes. */
+function lowered(target: typeof nativeTarget, threads = 2) {
+  const cell = rnn(layerNormLstmCell({ units: 64 }));
+  const params = cell.initParams(key(0), spec([null, null, 28]));
+  const of = grad((params: Tree<Tensor>, x: Tensor) =>
+    sum(cell.apply({ params, state: {} }, x, { training: true }).output as Tensor)
+  );
+  using compiled = compile(of);
+  return lowerForCpu(compiled.program(params, spec([16, 200, 28])), { threads, target, shareFrom: 4096 })
+    .kernels;
+}
+
+Deno.test("elementwise work and the sums of its rows are one kernel in loops, and squares are not written", () => {
+  const [forward] = scansOf(lowered(nativeTarget));
+  assertEquals(forward.body.filter(({ kind }) => kind === "reduce").length, 1); // before the product, it has no other to join
+  const squares = fusedIn(forward).flatMap(({ operations, totals = [] }) =>
+    operations.filter(({ name, operands: [a, b], output }) =>
+      name === "mul" && a.kind === "register" && b.kind === "register" && a.value === b.value &&
+      totals.some(({ operand }) => operand.kind === "register" && operand.value === output)
+    )
+  );
+  assertEquals(squares.map(({ stores }) => stores), [[], [], []]); // of the inputs, the state and the cell
+});
+
+Deno.test("targets that cannot write joined kernels get none", () => {
+  for (const scan of scansOf(lowered(wasmTarget))) {
+    for (const { totals, columnTotals } of fusedIn(scan)) {
+      assertEquals([totals, columnTotals], [undefined, undefined]);
+    }
+  }
+});
+
+Deno.test("gradients of gains and biases are summed in a row for each thread, not in one for each row", () => {
+  const [, backward] = scansOf(lowered(nativeTarget, 3));
+  const totals = fusedIn(backward).flatMap(({ columnTotals = [] }) => columnTotals);
+  assertEquals(totals.map(({ total: { buffer } }) => buffer.size), [
+    3 * 64,
+    3 * 64,
+    3 * 256,
+    3 * 256,
+    3 * 256,
+  ]);
+});
+
+Deno.test({
+  name:
+    "native: a sum of rows that becomes infinite stays infinite, and one that is read is that of the rows",
+  ignore: missing !== undefined,
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const fn = (x: Tensor) => {
+      const cell: Cell<readonly Tensor[], Tensor, Tensor> = ([all, each, h], x) => {
+        const next = tanh(add(h, x));
+        return [next, [add(all, mul(exp(mul(x, 100)), 3)), add(each, x), next]];
+      };
+      const zero = zeros([20, 4]);
+      const [, [all, each]] = scan(cell, [zero, zero, zero], x);
+      return [sum(all, { axes: 0 }), sum(each, { axes: 0 }), each];
+    };
+    const x = concat([full([20, 200, 1], 1), full([20, 200, 3], 0.1)], { axis: 2 });
+    for (const device of backends) {
+      using compiled = compile(fn, { device });
+      const [all, each, rows] = (await compiled(x)).map((found) => host(found).data);
+      const exact = 20 * 200 * 3 * Math.exp(Math.fround(Math.fround(0.1) * 100));
+      assertEquals(all[0], Infinity);
+      assert(Math.abs(Number(all[1]) / exact - 1) < 2e-6, `${all[1]} for ${exact}`);
+      assert(Math.abs(Number(each[1]) / (20 * 200 * Math.fround(0.1)) - 1) < 1e-6, `${each[1]}`);
+      assert(Math.abs(Number(rows[1]) / (200 * Math.fround(0.1)) - 1) < 1e-6, `${rows[1]}`);
+    }
+  },
+});
