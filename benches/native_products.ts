@@ -7,7 +7,8 @@
  * registers, and counts only if these two agree. The share of the ceiling is the median of all samples that count.
  */
 import { RUNTIME } from "../kernels/native/c/runtime.ts";
-import { longProductFloats, PANEL_COLUMNS } from "../kernels/native/c/product.ts";
+import { longProductFloats } from "../kernels/native/c/long_product.ts";
+import { PANEL_COLUMNS } from "../kernels/native/c/product.ts";
 import { compileC, findCompiler } from "../kernels/native/compiler.ts";
 
 /** A product. A long one has left operands of several heights, turned. */
