@@ -62,15 +62,22 @@ APART void lay_out(const struct windows *w, int64_t first, int64_t count, float 
   }
 }
 
+/* Asks for floats that are read soon. */
+INLINE void fetch(const float *from, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
+}
+
 /* Packs terms of all A', whose rows follow each other: turned[rows / MOST_ROWS][LONG][MOST_ROWS]. */
 APART void turn(const struct left *lefts, int64_t count, int64_t first, int64_t k, float *turned) {
-  /* A few terms at a time, so that what is read lies side by side. */
+  /* A few terms at a time, so that what is read lies side by side; the next ones are fetched meanwhile. */
   for (int64_t from = 0; from < k; from += TURNED_TERMS) {
-    const int64_t end = least(k, from + TURNED_TERMS);
+    const int64_t end = least(k, from + TURNED_TERMS), next = least(k, end + TURNED_TERMS);
     float *to = turned;
     int64_t place = 0;
     for (const struct left *left = lefts; left < lefts + count; left++) {
       if (left->windows) lay_out(left->windows, left->begin + first + from, end - from, left->rows_laid_out);
+      else
+        for (int64_t p = end; p < next; p++) fetch(left->a + (first + p) * left->step, left->rows);
       const float *const a =
           left->windows ? left->rows_laid_out - from * left->step : left->a + first * left->step;
       for (int64_t row = 0; row < left->rows;) {
@@ -150,11 +157,6 @@ EACH_TILE(LONG_TILE)
 APART void packing_tile(const float *a, const float *b, int64_t stride_b, float *packed, int64_t panel, int64_t k,
                         float *sums, int fresh) {
   long_tile(MOST_ROWS, 1, a, b, stride_b, packed, panel, k, sums, fresh);
-}
-
-/* Asks for floats that are read soon. */
-INLINE void fetch(const float *from, int64_t count) {
-  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
 
 /* A vector of sums to results, or added to them; with errors, these are what rounding takes from the results. */
