@@ -2,8 +2,6 @@
  * Products A' B with many terms in C, such as the gradients of weights: both operands are packed a part of the terms at a
  * time, each piece just before it is used.
  */
-import { PANEL_COLUMNS } from "./product.ts";
-
 /** The terms that are packed at a time. */
 const LONG_TERMS = 256;
 
@@ -15,9 +13,9 @@ const TILE_ROWS = 6, TILE_COLUMNS = 64;
 
 /** Floats of space for a long product with this many rows of results in total. */
 export function longProductFloats(rows: number, columns: number): number {
-  const tiles = Math.ceil(rows / TILE_ROWS), panels = Math.ceil(columns / TILE_COLUMNS);
-  return LONG_TERMS * (TILE_COLUMNS + TILE_ROWS * tiles) +
-    TILE_ROWS * tiles * TILE_COLUMNS * (1 + panels) + PANEL_COLUMNS;
+  const padded = Math.ceil(rows / TILE_ROWS) * TILE_ROWS;
+  const wide = Math.ceil(columns / TILE_COLUMNS) * TILE_COLUMNS;
+  return LONG_TERMS * (TILE_COLUMNS + padded) + 2 * padded * wide;
 }
 
 /** What is written behind products (`product.ts`). */
@@ -31,8 +29,9 @@ export const LONG_PRODUCTS =
 #endif
 #define TILE_WIDE (LONG_PANELS * PANEL)
 #define LONG ${LONG_TERMS}
+#define LONG_PART (2 * LONG)
 #define NEAR (4096 / TILE_WIDE < LONG ? 4096 / TILE_WIDE : LONG)
-enum { TURNED_TERMS = ${TURNED_TERMS} };
+enum { TURNED_TERMS = ${TURNED_TERMS}, SOON = 32 };
 
 /* Writes count rows from the first on, one after the other. Up to a vector behind the last one changes. */
 APART void lay_out(const struct windows *w, int64_t first, int64_t count, float *to) {
@@ -62,7 +61,7 @@ APART void lay_out(const struct windows *w, int64_t first, int64_t count, float 
   }
 }
 
-/* Asks for floats that are read soon. */
+/* Asks for floats that are read soon; there may be none. */
 INLINE void fetch(const float *from, int64_t count) {
   for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
@@ -103,7 +102,8 @@ APART void turn(const struct left *lefts, int64_t count, int64_t first, int64_t 
 #define HERE(pointer) __asm__("" : "+r"(pointer))
 
 /* Rows of turned A times TILE_WIDE columns of B, in blocks of terms: sums[rows][TILE_WIDE] = A' B, or += if not fresh. The
-   columns are packed; or, if \`packs\`, they are those at b, and are packed by the way. */
+   columns are packed; or, if \`packs\`, they are those at b, and are packed by the way. Of these, what is SOON terms ahead is
+   fetched, as rows that are far apart do not stay in the cache. */
 INLINE void long_tile(const int rows, const int packs, const float *a, const float *b, int64_t stride_b, float *packed,
                       int64_t panel, int64_t k, float *sums, int fresh) {
   vf s[MOST_ROWS][2 * LONG_PANELS];
@@ -128,7 +128,10 @@ INLINE void long_tile(const int rows, const int packs, const float *a, const flo
     b += stride_b;                                                                                                  \\
     HERE(a);                                                                                                        \\
     HERE(packed);                                                                                                   \\
-    if (packs) HERE(b);                                                                                             \\
+    if (packs) {                                                                                                    \\
+      fetch(b + SOON * stride_b, TILE_WIDE);                                                                        \\
+      HERE(b);                                                                                                      \\
+    }                                                                                                               \\
   }
     if (k >= BLOCK) {
       for (int pair = BLOCK / 2; pair > 0; pair--) { LONG_TERM LONG_TERM }
@@ -159,32 +162,26 @@ APART void packing_tile(const float *a, const float *b, int64_t stride_b, float 
   long_tile(MOST_ROWS, 1, a, b, stride_b, packed, panel, k, sums, fresh);
 }
 
-/* A vector of sums to results, or added to them; with errors, these are what rounding takes from the results. */
+/* A vector of sums to results, if they are the first, or added to them; errors are what rounding takes from the results. */
 INLINE void add_vector(const float *sums, int fresh, float *out, float *errors, lanes w) {
   const vf term = *(const vf *)sums;
-  if (fresh) v_store(out, term, w);
-  else if (!errors) v_store(out, v_load(out, w) + term, w);
-  else {
-    const vf more = term + *(const vf *)errors, before = v_load(out, w);
-    const vf sum = before + more, lost = more - (sum - before);
-    v_store(out, sum, w);
-    *(vf *)errors = v_choose(v_equal(lost, lost), lost, v_number(0));
+  if (fresh) {
+    v_store(out, term, w);
+    return;
   }
+  const vf more = term + *(const vf *)errors, before = v_load(out, w);
+  const vf sum = before + more, lost = more - (sum - before);
+  v_store(out, sum, w);
+  *(vf *)errors = v_choose(v_equal(lost, lost), lost, v_number(0));
 }
 
-/* sums[rows][TILE_WIDE] to results, with errors[rows][TILE_WIDE] if there are any. Whole rows need no masks. */
+/* sums[rows][TILE_WIDE] to results, with errors[rows][TILE_WIDE] unless they are the first. */
 APART void add_to_results(int64_t rows, int64_t columns, const float *sums, int fresh, float *out, int64_t stride_out,
                           float *errors) {
-  for (int64_t r = 0; r < rows; r++, sums += TILE_WIDE, out += stride_out) {
-    float *const error = errors ? errors + r * TILE_WIDE : NULL;
-    if (columns == TILE_WIDE) {
-      UNROLL for (int q = 0; q < TILE_WIDE; q += LANES)
-        add_vector(sums + q, fresh, out + q, error ? error + q : NULL, v_lanes(LANES));
-    } else {
-      for (int64_t q = 0; q < columns; q += LANES)
-        add_vector(sums + q, fresh, out + q, error ? error + q : NULL, v_lanes(columns - q));
-    }
-  }
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t q = 0; q < columns; q += LANES)
+      add_vector(sums + r * TILE_WIDE + q, fresh, out + r * stride_out + q,
+                 fresh ? NULL : errors + r * TILE_WIDE + q, v_lanes(columns - q));
 }
 
 /* Where the next rows of results are among those of all left operands. */
@@ -194,19 +191,21 @@ struct place {
 };
 
 /* Products A' B of any number of A with one B[terms][n]. LONG terms of A, and of them TILE_WIDE columns of B, are packed at
-   a time into the space; while these are used, the next columns of B and the results are fetched. Behind them lie sums of
-   terms, and the rounding errors of results, which are kept where there are more than PART terms. */
+   a time into the space; while these are used, what is needed next is fetched. Behind them lie the sums of up to
+   LONG_PART terms, tile by tile, and the rounding errors of results, which are kept where there are more terms. */
 static void long_product(const struct left *lefts, int64_t count, const float *b, int64_t stride_b, int64_t terms,
                          int64_t n, float *space) {
   int64_t all = 0;
   for (int64_t l = 0; l < count; l++) all += lefts[l].rows;
   const int64_t tiles = (all + MOST_ROWS - 1) / MOST_ROWS, padded = tiles * MOST_ROWS;
+  const int64_t whole = padded * ((n + TILE_WIDE - 1) / TILE_WIDE) * TILE_WIDE;
   float *const packed = space, *const turned = packed + LONG * TILE_WIDE, *const sums = turned + LONG * padded;
-  float *const errors = terms > PART ? sums + padded * TILE_WIDE : NULL;
-  if (errors) memset(errors, 0, (size_t)(padded * ((n + TILE_WIDE - 1) / TILE_WIDE) * TILE_WIDE) * sizeof(float));
+  float *const errors = terms > LONG_PART ? sums + whole : NULL;
+  if (errors) memset(errors, 0, (size_t)whole * sizeof(float));
   /* At least once: without terms the results are zero. */
   for (int64_t first = 0; first == 0 || first < terms; first += LONG) {
     const int64_t k = least(LONG, terms - first), panel = k * PANEL, fetched = (LONG + tiles - 1) / tiles;
+    const int begins = first % LONG_PART == 0, ends = (first + LONG) % LONG_PART == 0 || first + LONG >= terms;
     turn(lefts, count, first, k, turned);
     for (int64_t j = 0; j < n; j += TILE_WIDE) {
       const int64_t columns = least(TILE_WIDE, n - j);
@@ -219,39 +218,39 @@ static void long_product(const struct left *lefts, int64_t count, const float *b
       /* At least once here too. */
       for (int64_t p = 0; p == 0 || p < k; p += NEAR) {
         const int64_t near = least(NEAR, k - p);
-        const int finishes = p + near == k;
+        const int fresh = begins && p == 0, adds = ends && p + near == k;
         struct place at = {lefts, 0};
         for (int64_t row = 0; row < all; row += MOST_ROWS) {
           const int64_t rows = least(MOST_ROWS, all - row);
           const float *const a = turned + row * LONG + p * MOST_ROWS;
-          float *const to = NEAR < LONG ? sums + row * TILE_WIDE : sums, *const from = packed + p * PANEL;
-          float *const error = errors ? errors + j * padded + row * TILE_WIDE : NULL;
+          float *const from = packed + p * PANEL, *const to = sums + j * padded + row * TILE_WIDE;
+          if (!fresh) fetch(to, rows * TILE_WIDE);
+          if (adds && first >= LONG_PART) {
+            fetch(errors + (to - sums), rows * TILE_WIDE);
+            for (int64_t r = at.row; r < least(at.row + rows, at.left->rows); r++)
+              fetch(at.left->out + r * at.left->stride_out + j, columns);
+          }
           for (const int64_t last = least(end, coming + fetched); coming < last; coming++)
             fetch(b + coming * stride_b + next, wide);
-          if (finishes && first > 0) {
-            if (at.row + rows <= at.left->rows)
-              for (int64_t r = 0; r < rows; r++) fetch(at.left->out + (at.row + r) * at.left->stride_out + j, columns);
-            if (error) fetch(error, rows * TILE_WIDE);
-          }
           if (packs && row == 0)
-            packing_tile(a, b + (first + p) * stride_b + j, stride_b, from, panel, near, to, p == 0);
+            packing_tile(a, b + (first + p) * stride_b + j, stride_b, from, panel, near, to, fresh);
           else
             switch (rows) {
 #define LONG_CASE(ROWS, PANELS)                                                                                     \\
   case ROWS:                                                                                                        \\
-    long_tile_of_##ROWS(a, from, panel, near, to, p == 0);                                                          \\
+    long_tile_of_##ROWS(a, from, panel, near, to, fresh);                                                           \\
     break;
               EACH_TILE(LONG_CASE)
             }
-          for (int64_t r = 0; finishes && r < rows;) {
+          for (int64_t r = 0; adds && r < rows;) {
             if (at.row == at.left->rows) {
               at = (struct place){at.left + 1, 0};
               continue;
             }
             const int64_t some = least(rows - r, at.left->rows - at.row);
-            add_to_results(some, columns, to + r * TILE_WIDE, first == 0,
+            add_to_results(some, columns, to + r * TILE_WIDE, first < LONG_PART,
                            at.left->out + at.row * at.left->stride_out + j, at.left->stride_out,
-                           error ? error + r * TILE_WIDE : NULL);
+                           errors ? errors + (to - sums) + r * TILE_WIDE : NULL);
             r += some;
             at.row += some;
           }
