@@ -37,7 +37,7 @@ const SHAPES: readonly Shape[] = [
 ];
 
 /** Independent sums of the ceiling, and about how many operations a sample takes, of products and of the ceiling. */
-const SUMS = 16, OPERATIONS = 2e7, SHORT = 1e6;
+const SUMS = 16, OPERATIONS = 2e7, SHORT = 1e7;
 
 /** Times in C: nanoseconds of so many calls, without those in which other programs have the processor. */
 const SOURCE = `${RUNTIME}
