@@ -145,8 +145,15 @@ export function define(
   parameters: readonly string[],
   body: (...operands: readonly Float[]) => Float,
 ): MathFunction {
-  const operands = parameters.map((name, index): Float => ({ ...say("parameter", [index], []), name }));
-  return { parameters, result: body(...operands) };
+  const operands = () => parameters.map((name, index): Float => ({ ...say("parameter", [index], []), name }));
+  let result: Float | undefined;
+  // Made when it is first asked for: most Programs call few functions, and a start should not wait for the others.
+  return {
+    parameters,
+    get result() {
+      return result ??= body(...operands());
+    },
+  };
 }
 
 /** The same expression under a name. */

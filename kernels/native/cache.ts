@@ -64,17 +64,19 @@ export async function isThere(path: string): Promise<boolean> {
 
 /** Whether a file is there, and as it was written. */
 export async function isWhole(path: string): Promise<boolean> {
+  const { files } = theHost();
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await theHost().files.read(path);
+    bytes = await files.read(path);
   } catch {
     return false;
   }
   if (bytes.length <= CHECKSUM) return false;
-  const hash = await hashOf(bytes.subarray(0, bytes.length - CHECKSUM));
-  if (!hash.every((byte, index) => byte === bytes[bytes.length - CHECKSUM + index])) return false;
-  await theHost().files.touch(path, new Date()).catch(() => {}); // the time of last use; a read-only cache has none
-  return true;
+  const [hash] = await Promise.all([
+    hashOf(bytes.subarray(0, bytes.length - CHECKSUM)),
+    files.touch(path, new Date()).catch(() => {}), // the time of last use; a read-only cache has none
+  ]);
+  return hash.every((byte, index) => byte === bytes[bytes.length - CHECKSUM + index]);
 }
 
 /**

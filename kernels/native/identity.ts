@@ -45,8 +45,7 @@ async function fileOf(command: string): Promise<string | undefined> {
 export async function identityKey({ command, first }: CompilerCommand): Promise<string | null> {
   const processors = "/proc/cpuinfo";
   if (theHost().system !== "linux" || !theHost().mayRead(processors)) return null;
-  const file = await fileOf(command);
-  const text = await textOf(processors).catch(() => "");
+  const [file, text] = await Promise.all([fileOf(command), textOf(processors).catch(() => "")]);
   const processor = text.split("\n\n")[0].match(PROCESSOR);
   return file === undefined || processor === null ? null : [file, ...first, ...processor].join("\n");
 }

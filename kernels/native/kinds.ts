@@ -1,7 +1,8 @@
 /** How every kind of kernel is written in C, and what lowering needs to know of it. */
 import type { CpuKernel } from "../cpu/kernels.ts";
 import type { Target } from "../cpu/target.ts";
-import { longProductFloats, PANEL_COLUMNS, TURNED_TERMS } from "./c/product.ts";
+import { longProductFloats, TURNED_TERMS } from "./c/long_product.ts";
+import { PANEL_COLUMNS } from "./c/product.ts";
 import { cumsumEmission } from "./emit/cumsum.ts";
 import { fusedEmission } from "./emit/fused.ts";
 import { indexingEmission } from "./emit/indexing.ts";

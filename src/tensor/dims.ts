@@ -42,10 +42,8 @@ function noTerms(): Record<string, number> {
 }
 
 function fromTerms(terms: Record<string, number>): Dim {
-  const kept = Object.assign(
-    noTerms(),
-    Object.fromEntries(Object.entries(terms).filter(([, coefficient]) => coefficient !== 0)),
-  );
+  const kept = noTerms();
+  for (const monomial of Object.keys(terms)) if (terms[monomial] !== 0) kept[monomial] = terms[monomial];
   const monomials = Object.keys(kept);
   if (monomials.length === 0) return 0;
   if (monomials.length === 1 && monomials[0] === "") return kept[""];
@@ -155,13 +153,18 @@ export function symbolsOf(monomial: string): readonly string[] {
   return monomial === "" ? [] : monomial.split("*");
 }
 
+/** The product of two monomials. */
+function productOf(a: string, b: string): string {
+  if (a === "" || b === "") return a + b;
+  return [...symbolsOf(a), ...symbolsOf(b)].sort().join("*");
+}
+
 /** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
   if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) + Number(b);
-  const sum = Object.assign(noTerms(), termsOf(a));
-  for (const [monomial, coefficient] of Object.entries(termsOf(b))) {
-    sum[monomial] = (sum[monomial] ?? 0) + coefficient;
-  }
+  const more = termsOf(b), sum = Object.assign(noTerms(), termsOf(a));
+  if (a === 0 || b === 0) return a === 0 ? b : a;
+  for (const monomial of Object.keys(more)) sum[monomial] = (sum[monomial] ?? 0) + more[monomial];
   return fromTerms(sum);
 }
 
@@ -173,11 +176,13 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 /** `a · b`. */
 export function multiplyDims(a: Dim, b: Dim): Dim {
   if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) * Number(b);
+  const lefts = termsOf(a), rights = termsOf(b);
+  if (a === 1 || b === 1) return a === 1 ? b : a;
   const product = noTerms();
-  for (const [left, p] of Object.entries(termsOf(a))) {
-    for (const [right, q] of Object.entries(termsOf(b))) {
-      const monomial = [...symbolsOf(left), ...symbolsOf(right)].sort().join("*");
-      product[monomial] = (product[monomial] ?? 0) + p * q;
+  for (const left of Object.keys(lefts)) {
+    for (const right of Object.keys(rights)) {
+      const monomial = productOf(left, right);
+      product[monomial] = (product[monomial] ?? 0) + lefts[left] * rights[right];
     }
   }
   return fromTerms(product);

@@ -1,24 +1,10 @@
 /**
- * Matrix products in C: packed right operands, tiles in registers, and sums in blocks where there are many terms.
+ * Matrix products in C: packed right operands, tiles in registers, and sums in blocks where there are many terms. Those of
+ * which both operands are packed are in `long_product.ts`.
  */
 
 /** A packed operand is rounded up to so many columns, a multiple of the columns of a panel on every target. */
 export const PANEL_COLUMNS = 32;
-
-/** Terms and columns of the right operand that a long product packs at a time. */
-const LONG_TERMS = 512, GROUP_COLUMNS = 128;
-
-/** The terms of left operands that it turns at a time. */
-export const TURNED_TERMS = 8;
-
-/** Rows of left operands that it packs together, and the floats from one of their terms to the next. */
-const TURNED_ROWS = 12, TURNED = 16;
-
-/** Floats of space for a long product with this many rows of results in total. */
-export function longProductFloats(rows: number, columns: number): number {
-  const wide = Math.ceil(columns / PANEL_COLUMNS) * PANEL_COLUMNS;
-  return LONG_TERMS * (GROUP_COLUMNS + TURNED * Math.ceil(rows / TURNED_ROWS)) + rows * wide;
-}
 
 /**
  * Tiles per target: the panels side by side for each number of rows, and the terms that a turn of their loop adds. Two
@@ -47,7 +33,6 @@ export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row
    both stay in the first cache. */
 enum { WHOLE = 512, BLOCK = 64, PART = 2048, CHUNK = 48, WIDE = 2 * PANEL, WIDEST = 4 * PANEL };
 enum { PASS = PASS_FLOATS, FEW = 6144 };
-enum { LONG = ${LONG_TERMS}, GROUP = ${GROUP_COLUMNS}, TURNED_ROWS = ${TURNED_ROWS}, TURNED = ${TURNED} };
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -223,136 +208,6 @@ static void product(const float *a, int64_t stride_row, int64_t stride_k, const 
           if (added) sum += v_load(added + (row + r) * stride_added + j + q, w);
           v_store(out + (row + r) * stride_out + j + q, sum, w);
         }
-    }
-  }
-}
-
-/* Adds sums[rows][WIDE] to results, with the rounding errors kept beside them; the first sums are the results. */
-APART void add_to_results(int64_t rows, int64_t columns, const float *sums, float *out, int64_t stride_out,
-                          float *errors, int64_t stride_errors) {
-  for (int64_t r = 0; r < rows; r++) {
-    for (int64_t q = 0; q < columns; q += LANES) {
-      const lanes w = v_lanes(columns - q);
-      const vf term = *(const vf *)(sums + r * WIDE + q);
-      float *const to = out + r * stride_out + q;
-      if (!errors) {
-        v_store(to, term, w);
-        continue;
-      }
-      const vf more = term + *(const vf *)(errors + r * stride_errors + q), before = v_load(to, w);
-      const vf sum = before + more, lost = more - (sum - before);
-      v_store(to, sum, w);
-      *(vf *)(errors + r * stride_errors + q) = v_choose(v_equal(lost, lost), lost, v_number(0));
-    }
-  }
-}
-
-/* Writes count rows from the first on, one after the other. Up to a vector behind the last one changes. */
-APART void lay_out(const struct windows *w, int64_t first, int64_t count, float *to) {
-  const int64_t wide = w->row_sizes[3], step = w->row_strides[3], run = w->term_sizes[3], apart = w->term_strides[3];
-  const int64_t *const sizes = w->term_sizes, *const strides = w->term_strides, whole = (run - 1) / LANES * LANES;
-  const lanes last = v_lanes(run - whole);
-  for (int64_t row = first, end = first + count; row < end;) {
-    const int64_t at = row % wide, some = least(wide - at, end - row);
-    const float *from = w->from + at * step;
-    int64_t rest = row / wide;
-    for (int64_t axis = 2; axis >= 0; rest /= w->row_sizes[axis], axis--)
-      from += rest % w->row_sizes[axis] * w->row_strides[axis];
-    /* The rows up to the end of the innermost axis are evenly apart. */
-    for (int64_t r = 0; r < some; r++, from += step)
-      for (int64_t i = 0; i < sizes[0]; i++)
-        for (int64_t j = 0; j < sizes[1]; j++) {
-          const float *f = from + i * strides[0] + j * strides[1];
-          for (int64_t k = sizes[2]; k > 0; k--, f += strides[2], to += run) {
-            if (apart == 1) {
-              for (int64_t q = 0; q < whole; q += LANES) *(vf *)(to + q) = *(const vf *)(f + q);
-              *(vf *)(to + whole) = v_load(f + whole, last);
-            } else
-              for (int64_t q = 0; q < run; q++) to[q] = f[q * apart];
-          }
-        }
-    row += some;
-  }
-}
-
-/* Packs terms of all A', whose rows follow each other in groups: turned[group][LONG][TURNED]. */
-APART void turn(const struct left *lefts, int64_t count, int64_t first, int64_t k, float *turned) {
-  /* A few terms at a time, so that what is read lies side by side. */
-  for (int64_t from = 0; from < k; from += ${TURNED_TERMS}) {
-    const int64_t end = least(k, from + ${TURNED_TERMS});
-    float *to = turned;
-    int64_t place = 0;
-    for (const struct left *left = lefts; left < lefts + count; left++) {
-      if (left->windows) lay_out(left->windows, left->begin + first + from, end - from, left->rows_laid_out);
-      const float *const a =
-          left->windows ? left->rows_laid_out - from * left->step : left->a + first * left->step;
-      for (int64_t row = 0; row < left->rows;) {
-        const int64_t rows = least(TURNED_ROWS - place, left->rows - row);
-#if LANES == ${TURNED}
-        const lanes w = v_lanes(rows);
-        for (int64_t p = from; p < end; p++) v_store(to + p * TURNED + place, v_load(a + p * left->step + row, w), w);
-#else
-        if (rows == TURNED_ROWS)
-          for (int64_t p = from; p < end; p++)
-            memcpy(to + p * TURNED, a + p * left->step + row, TURNED_ROWS * sizeof(float));
-        else
-          for (int64_t p = from; p < end; p++)
-            for (int64_t r = 0; r < rows; r++) to[p * TURNED + place + r] = a[p * left->step + row + r];
-#endif
-        row += rows;
-        place += rows;
-        if (place == TURNED_ROWS) {
-          place = 0;
-          to += LONG * TURNED;
-        }
-      }
-    }
-  }
-}
-
-/* Products A' B of any number of A with one B[terms][n]. LONG terms of A and GROUP columns of B are packed at a time into
-   the space, behind which the rounding errors of the results are kept. */
-static void long_product(const struct left *lefts, int64_t count, const float *b, int64_t stride_b, int64_t terms,
-                         int64_t n, float *space) {
-  int64_t all = 0;
-  for (int64_t l = 0; l < count; l++) all += lefts[l].rows;
-  const int64_t groups = (all + TURNED_ROWS - 1) / TURNED_ROWS, wide = (n + PANEL - 1) / PANEL * PANEL;
-  float *const panels = space, *const turned = panels + LONG * GROUP, *const errors = turned + LONG * TURNED * groups;
-  if (terms > LONG) memset(errors, 0, (size_t)(all * wide) * sizeof(float));
-  /* At least once: without terms the results are zero. */
-  for (int64_t first = 0; first == 0 || first < terms; first += LONG) {
-    const int64_t k = least(LONG, terms - first);
-    turn(lefts, count, first, k, turned);
-    for (int64_t j = 0; j < n; j += WIDE) {
-      const int64_t columns = least(WIDE, n - j), whole = (columns + PANEL - 1) / PANEL * PANEL;
-      if (j % GROUP == 0) pack(b + first * stride_b + j, panels, k, least(GROUP, n - j), stride_b, 1);
-      const float *const packed = panels + j % GROUP * k;
-      const struct left *left = lefts;
-      int64_t done = 0;
-      for (int64_t row = 0; row < all; row += CHUNK) {
-        const int64_t rows = least(CHUNK, all - row);
-        float sums[CHUNK * WIDE];
-        if (k == 0) memset(sums, 0, sizeof sums);
-        for (int64_t p = 0; p < k; p += BLOCK)
-          for (int64_t r = 0; r < rows; r += TURNED_ROWS) {
-            float *const to = sums + r * WIDE;
-            strips(least(TURNED_ROWS, rows - r), turned + (row + r) / TURNED_ROWS * LONG * TURNED + p * TURNED, 1,
-                   TURNED, packed + p * PANEL, k * PANEL, to, WIDE, whole, least(BLOCK, k - p), p == 0 ? NULL : to,
-                   WIDE);
-          }
-        for (int64_t r = 0; r < rows;) {
-          if (done == left->rows) {
-            left++;
-            done = 0;
-            continue;
-          }
-          const int64_t some = least(rows - r, left->rows - done);
-          add_to_results(some, columns, sums + r * WIDE, left->out + done * left->stride_out + j, left->stride_out,
-                         first == 0 ? NULL : errors + (row + r) * wide + j, wide);
-          r += some;
-          done += some;
-        }
-      }
     }
   }
 }

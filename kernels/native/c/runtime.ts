@@ -4,6 +4,7 @@
  */
 import { CALL } from "./call.ts";
 import { POOL } from "./pool.ts";
+import { LONG_PRODUCTS } from "./long_product.ts";
 import { PRODUCTS } from "./product.ts";
 import { HEADERS, VECTORS } from "./vectors.ts";
 
@@ -188,6 +189,7 @@ export const RUNTIME = [
   VECTORS,
   CALL,
   PRODUCTS,
+  LONG_PRODUCTS,
   POOL,
   INTERFACE,
 ].join("\n");

@@ -59,8 +59,8 @@ function emitFused(f: KernelSource, kernel: FusedKernel): void {
   const stridesOf = new Map(views.map((view, index) => [view, strides[index]]));
   const inner = dims.length - 1;
   const rowsAt = (indices: readonly string[]) => {
-    const rows = new Map<string, Row>();
-    return (view: View): Row => {
+    const rows = new Map<string, Row>(), found = new Map<View, Row>();
+    const find = (view: View): Row => {
       const place = normal(view), all = stridesOf.get(place) ?? [];
       const pointer = f.pointer(place), distance = f.distance(indices, all.slice(0, indices.length));
       const key = `${pointer} + ${distance} by ${all[inner]}`;
@@ -80,6 +80,11 @@ function emitFused(f: KernelSource, kernel: FusedKernel): void {
       const made = { pointer: row, stride: all[inner], ahead };
       rows.set(key, made);
       return made;
+    };
+    return (view: View): Row => {
+      const row = found.get(view) ?? find(view);
+      found.set(view, row);
+      return row;
     };
   };
   if (rowElements !== undefined) {

@@ -15,11 +15,13 @@ export const RESERVED: readonly string[] = (
   "together work state"
 ).split(" ");
 
+const reserved: ReadonlySet<string> = new Set(RESERVED);
+
 /** Macros, types of the standard headers, what compilers reserve, and the functions of vectors. */
 const LIKE_RESERVED = /^[A-Z][A-Z0-9_]+$|_t$|^_[_A-Z]|^_mm|^v_/;
 
 /** The nearest identifier that is none of these. */
 export function identifierOf(wish: string): string {
   const plain = wish.replace(/\W+/g, "_").replace(/^(\d)/, "_$1");
-  return RESERVED.includes(plain) || LIKE_RESERVED.test(plain) ? `${plain}_` : plain;
+  return reserved.has(plain) || LIKE_RESERVED.test(plain) ? `${plain}_` : plain;
 }

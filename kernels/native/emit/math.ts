@@ -1,6 +1,6 @@
 /** The functions of `kernels/math` in C, on vectors: its form of each word. */
 import { RESERVED } from "./identifiers.ts";
-import { mapFunctions, type MathName } from "../../math/mod.ts";
+import { mathFunctions, type MathName } from "../../math/mod.ts";
 import { bodyOf, type Language, type Phrase } from "../../math/text.ts";
 import { TWO_OVER_PI } from "../../math/trigonometric.ts";
 import type { MathFunction, Type } from "../../math/vocabulary.ts";
@@ -153,21 +153,30 @@ INLINE struct turned reduce_turns(vi size) {
   return t;
 }`;
 
-const sources = mapFunctions(sourceOf);
+/** The C of a function, and what it calls besides. */
+interface Source {
+  readonly code: string;
+  readonly calls: readonly string[];
+}
 
-function sourceOf(
-  fn: MathFunction,
-  name: MathName,
-): { readonly code: string; readonly calls: readonly string[] } {
+/** Of the functions that were called so far: most Programs call few. */
+const sources = new Map<MathName, Source>();
+
+function sourceOf(name: MathName): Source {
+  const known = sources.get(name);
+  if (known) return known;
+  const fn: MathFunction = mathFunctions[name];
   const { statements, result, calls } = bodyOf(fn, C);
   const parameters = fn.parameters.map((parameter) => `vf ${parameter}`).join(", ");
   const lines = [...statements, `return ${bare(result)};`].map((line) => `  ${line}`).join("\n");
-  return { code: `INLINE vf v_${name}(${parameters}) {\n${lines}\n}`, calls };
+  const source = { code: `INLINE vf v_${name}(${parameters}) {\n${lines}\n}`, calls };
+  sources.set(name, source);
+  return source;
 }
 
 /** The functions with these names, and what they call. */
 export function mathSource(names: ReadonlySet<MathName>): string {
-  const used = [...names].sort();
-  const turns = used.some((name) => sources[name].calls.includes("reduce_turns"));
-  return [...(turns ? [REDUCE_TURNS] : []), ...used.map((name) => sources[name].code)].join("\n");
+  const used = [...names].sort().map(sourceOf);
+  const turns = used.some(({ calls }) => calls.includes("reduce_turns"));
+  return [...(turns ? [REDUCE_TURNS] : []), ...used.map(({ code }) => code)].join("\n");
 }

@@ -309,7 +309,7 @@ async function refuses(cache: string, before: string, why: RegExp): Promise<void
 
 onMounts("a full cache is named, or what the compiler says of it", async (cache) => {
   await refuses(cache, onTmpfs("size=16k"), /cellfold\/native cannot be written \(No space left/); // no source
-  await refuses(cache, onTmpfs("size=64k"), /the C compiler cc fails:.*No space left/s); // no code beside it
+  await refuses(cache, onTmpfs("size=80k"), /the C compiler cc fails:.*No space left/s); // no code beside it
 });
 
 onMounts("runs from a read-only cache that has the code, and names one that does not", async (cache) => {
