@@ -1,21 +1,29 @@
 /** That what is done to the Program of a scan does not change what it computes: passes, symbolic sizes, pruning. */
 import fc from "fast-check";
+import { assertEquals } from "@std/assert";
 import {
   add,
   at,
+  grad,
   type HostTensor,
+  mean,
   mul,
   scan,
   type Spec,
   spec,
+  square,
+  sub,
   sum,
+  tanh,
   type Tensor,
   trace,
   valueAndGrad,
+  zeros,
 } from "../../mod.ts";
 import { specOf } from "../../src/internal.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { runPasses } from "../../src/passes/mod.ts";
+import { isEquation } from "../../src/program/types.ts";
 import { flattenTree, type MappedTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import {
   anyOptions,
@@ -119,3 +127,17 @@ property(
     for (const each of optimized) assertTreesClose(each, plain);
   },
 );
+
+Deno.test("a derivative keeps the mean of a row, from which follows what is less by it", () => {
+  const cell = (h: Tensor, x: Tensor): [Tensor, Tensor] => {
+    const centered = sub(x, mean(x, { axes: -1, keepDims: true }));
+    const next = tanh(add(mul(h, 0.5), square(centered)));
+    return [next, next];
+  };
+  const loss = (x: Tensor) => sum(scan(cell, zeros([3, 4]), x)[0]);
+  const { program } = trace(grad(loss), spec([3, 5, 4]));
+  const [forward] = program.equations.filter((equation) => isEquation(equation, "scan"));
+  const stacks = forward.outputs.map(({ shape }) => shape).filter((shape) => shape.length === 3);
+  // The means, the outputs of the cell, and the hyperbolic tangents, which are the same.
+  assertEquals(stacks.map(String).sort(), ["3,5,1", "3,5,4", "3,5,4"]);
+});
