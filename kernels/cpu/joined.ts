@@ -8,6 +8,7 @@ import type { FusedKernel, FusedOperation, Operand, RowTotal } from "../lowering
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
 import { cpuFunctions, type CpuKernel } from "./kernels.ts";
+import { sizeOf } from "../shapes.ts";
 
 const { readsOf, writesOf, buffersOf } = cpuFunctions;
 
@@ -60,12 +61,13 @@ function mayJoin(group: Group, kernel: CpuKernel): boolean {
   });
 }
 
-/** The index space of a kernel that may be joined. */
+/** The index space of a kernel that may be joined; none without elements, where a sum is all that is written. */
 function spaceOf(kernel: CpuKernel): View["shape"] | undefined {
-  if (kernel.kind === "fused") return kernel.shape.length === 2 ? kernel.shape : undefined;
-  if (kernel.kind !== "reduce" || kernel.axes.length !== 1) return undefined;
-  const { input: { shape, dtype }, axes: [axis] } = kernel;
-  return shape.length === 2 && axis === 1 && dtype === "float32" ? shape : undefined;
+  const shape = kernel.kind === "fused" ? kernel.shape : kernel.kind === "reduce" ? kernel.input.shape : [];
+  if (shape.length !== 2 || sizeOf(shape) === 0) return undefined;
+  const isOfRows = kernel.kind !== "reduce" ||
+    (kernel.axes.length === 1 && kernel.axes[0] === 1 && kernel.input.dtype === "float32");
+  return isOfRows ? shape : undefined;
 }
 
 /** Whether what two kernels share, if one of them writes it, lies in the same place at each index. */
@@ -181,6 +183,11 @@ function repeated(
   const mayRepeat = users.every((user) => {
     if (user.kind !== "fused" || kernels.indexOf(user) < at) return false;
     const reads = readsOf(user);
+    // Elements that it overwrites it reads before, but only those at the same index.
+    const isOverwritten = writesOf(user).some((view) =>
+      leaves.some((leaf) => leaf.buffer === view.buffer && !isSameView(leaf, view))
+    );
+    if (isOverwritten) return false;
     const isNear = (view: View) => view.strides.includes(0) || reads.some((read) => isSameView(read, view));
     return reads.every((view) => view.buffer !== buffer || isSameView(view, store)) &&
       leaves.filter((view) => !isNear(view)).length <= 1 &&

@@ -175,6 +175,20 @@ export const scans: readonly AgreementCase[] = [
     inputs: [[12, 12], [12], [12], [13, 12], [13, steps, 12]],
   })),
   {
+    name: "a state that is written in another order than it is read",
+    fn: (h, x) =>
+      scan(
+        (h: Tensor, x: Tensor) => {
+          const turned = mul(reverse(h, [1]), 0.5);
+          const next = add(turned, mul(tanh(sum(mul(turned, turned), { axes: 1, keepDims: true })), x));
+          return [next, next];
+        },
+        h,
+        x,
+      ),
+    inputs: [[5, 20], [5, 6, 20]],
+  },
+  {
     name: "maxima and sums of the rows of a state",
     fn: (w, h, x) =>
       scan(
