@@ -183,7 +183,7 @@ function repeated(
     const reads = readsOf(user);
     const isNear = (view: View) => view.strides.includes(0) || reads.some((read) => isSameView(read, view));
     return reads.every((view) => view.buffer !== buffer || isSameView(view, store)) &&
-      leaves.filter((view) => !isNear(view)).length <= 1 &&
+      leaves.filter((view) => !isNear(view)).length <= 1 && !changesElsewhere(user, leaves) &&
       user.operations.length + work.length <= MOST_OPERATIONS;
   });
   if (isChanged || !mayRepeat) return undefined;
@@ -212,6 +212,16 @@ function repeated(
       totals: user.totals?.map((total) => ({ ...total, operand: read(total.operand) })),
     };
   });
+}
+
+/**
+ * Whether a kernel writes elements of what is read in views that would read them later, such as a carry that is written in
+ * place and read reversed.
+ */
+function changesElsewhere(kernel: FusedKernel, views: readonly View[]): boolean {
+  return writesOf(kernel).some((written) =>
+    views.some((view) => view.buffer === written.buffer && !isSameView(view, written))
+  );
 }
 
 /** What of a kernel computes the result of one of its operations, in order. */
