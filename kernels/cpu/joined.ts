@@ -7,10 +7,9 @@ import { sameShape } from "../../src/tensor/dims.ts";
 import type { FusedKernel, FusedOperation, Operand, RowTotal } from "../lowering/kinds/fused.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
-import { cpuFunctions, type CpuKernel } from "./kernels.ts";
+import type { CpuKernel } from "./kernels.ts";
 import { sizeOf } from "../shapes.ts";
-
-const { readsOf, writesOf, buffersOf } = cpuFunctions;
+import { usesOf } from "./uses.ts";
 
 /** What may be joined. */
 type Member = FusedKernel | ReduceKernel;
@@ -29,23 +28,29 @@ export function joinKernels(
 
 /** The groups with another kernel, which joins the last group that it can. */
 function withKernel(groups: readonly Group[], kernel: CpuKernel): readonly Group[] {
+  if (!spaceOf(kernel)) return [...groups, [kernel]];
+  let movesUp = true;
   for (let at = groups.length - 1; at >= 0; at--) {
-    const group = groups[at], later = groups.slice(at + 1).flat();
-    const movesUp = !later.some((other) => mustStayInOrder(other, kernel));
-    const movesDown = !group.some((member) => later.some((other) => mustStayInOrder(member, other)));
-    if ((movesUp || movesDown) && mayJoin(group, kernel)) {
+    const group = groups[at];
+    if (mayJoin(group, kernel)) {
+      const movesDown = () => {
+        const later = groups.slice(at + 1).flat();
+        return !group.some((member) => later.some((other) => mustStayInOrder(member, other)));
+      };
       const larger: Group = [...group, kernel];
-      return movesUp ? groups.with(at, larger) : [...groups.toSpliced(at, 1), larger];
+      if (movesUp) return groups.with(at, larger);
+      if (movesDown()) return [...groups.toSpliced(at, 1), larger];
     }
+    movesUp &&= !group.some((member) => mustStayInOrder(member, kernel));
   }
   return [...groups, [kernel]];
 }
 
 /** Whether one of two kernels writes what the other one uses. */
 function mustStayInOrder(a: CpuKernel, b: CpuKernel): boolean {
-  const [usedByA, usedByB] = [a, b].map((kernel) => new Set(buffersOf(kernel)));
-  return writesOf(a).some(({ buffer }) => usedByB.has(buffer)) ||
-    writesOf(b).some(({ buffer }) => usedByA.has(buffer));
+  const [ofA, ofB] = [usesOf(a), usesOf(b)];
+  return [...ofA.written].some((buffer) => ofB.buffers.has(buffer)) ||
+    [...ofB.written].some((buffer) => ofA.buffers.has(buffer));
 }
 
 /** The most operations of a joined kernel: more values than registers are written and read anyway. */
@@ -72,7 +77,7 @@ function spaceOf(kernel: CpuKernel): View["shape"] | undefined {
 
 /** Whether what two kernels share, if one of them writes it, lies in the same place at each index. */
 function readsInPlace(first: CpuKernel, second: CpuKernel): boolean {
-  const all = [...readsOf(first), ...elementsOf(first), ...readsOf(second), ...elementsOf(second)];
+  const all = [first, second].flatMap((kernel) => [...usesOf(kernel).reads, ...elementsOf(kernel)]);
   const written = [...elementsOf(first), ...elementsOf(second)];
   const totals = [first, second].flatMap((kernel) => kernel.kind === "reduce" ? [kernel.output] : []);
   return written.every((view) =>
@@ -82,8 +87,8 @@ function readsInPlace(first: CpuKernel, second: CpuKernel): boolean {
 }
 
 /** What a kernel writes at each index. */
-function elementsOf(kernel: CpuKernel): View[] {
-  return kernel.kind === "reduce" ? [] : writesOf(kernel);
+function elementsOf(kernel: CpuKernel): readonly View[] {
+  return kernel.kind === "reduce" ? [] : usesOf(kernel).writes;
 }
 
 function isSameView(a: View, b: View): boolean {
@@ -102,7 +107,7 @@ function joined(
   const others = body.filter((kernel) => !group.includes(kernel));
   const isOwn = ({ buffer }: View) =>
     buffer.storage.kind === "arena" && !isUsedOutside(buffer) &&
-    !others.some((other) => buffersOf(other).includes(buffer));
+    !others.some((other) => usesOf(other).buffers.has(buffer));
   const operations: FusedOperation[] = [], totals: RowTotal[] = [];
   const read = (view: View): Operand => {
     const maker = operations.findLast(({ stores }) => stores.some((store) => isSameView(store, view)));
@@ -168,29 +173,24 @@ function repeated(
   const maker = writer.operations.find(({ output }) => output === value);
   if (maker?.stores.length !== 1) return undefined;
   const [store] = maker.stores, { buffer } = store;
-  const users = kernels.filter((kernel) => kernel !== writer && buffersOf(kernel).includes(buffer));
   const work = workFor(maker, writer);
   if (buffer.storage.kind !== "arena" || isUsedOutside(buffer) || work.length > MOST_REPEATED) {
     return undefined;
   }
   if (work.some(({ name }) => !CHEAP.has(name))) return undefined;
-  if (writesOf(writer).filter((view) => view.buffer === buffer).length !== 1) return undefined;
+  if (usesOf(writer).writes.filter((view) => view.buffer === buffer).length !== 1) return undefined;
+  const users = kernels.filter((kernel) => kernel !== writer && usesOf(kernel).buffers.has(buffer));
   const leaves = work.flatMap(({ operands }) => operands).flatMap((x) => x.kind === "view" ? [x.view] : []);
   const last = kernels.findLastIndex((kernel) => users.includes(kernel));
-  const isChanged = kernels.slice(at, last).flatMap(writesOf).some((view) =>
-    leaves.some(({ buffer }) => buffer === view.buffer)
+  const isChanged = kernels.slice(at, last).some((kernel) =>
+    leaves.some(({ buffer }) => usesOf(kernel).written.has(buffer))
   );
   const mayRepeat = users.every((user) => {
     if (user.kind !== "fused" || kernels.indexOf(user) < at) return false;
-    const reads = readsOf(user);
-    // Elements that it overwrites it reads before, but only those at the same index.
-    const isOverwritten = writesOf(user).some((view) =>
-      leaves.some((leaf) => leaf.buffer === view.buffer && !isSameView(leaf, view))
-    );
-    if (isOverwritten) return false;
+    const { reads } = usesOf(user);
     const isNear = (view: View) => view.strides.includes(0) || reads.some((read) => isSameView(read, view));
     return reads.every((view) => view.buffer !== buffer || isSameView(view, store)) &&
-      leaves.filter((view) => !isNear(view)).length <= 1 &&
+      leaves.filter((view) => !isNear(view)).length <= 1 && !changesElsewhere(user, leaves) &&
       user.operations.length + work.length <= MOST_OPERATIONS;
   });
   if (isChanged || !mayRepeat) return undefined;
@@ -219,6 +219,16 @@ function repeated(
       totals: user.totals?.map((total) => ({ ...total, operand: read(total.operand) })),
     };
   });
+}
+
+/**
+ * Whether a kernel writes elements of what is read in views that would read them later, such as a carry that is written in
+ * place and read reversed.
+ */
+function changesElsewhere(kernel: FusedKernel, views: readonly View[]): boolean {
+  return usesOf(kernel).writes.some((written) =>
+    views.some((view) => view.buffer === written.buffer && !isSameView(view, written))
+  );
 }
 
 /** What of a kernel computes the result of one of its operations, in order. */

@@ -5,9 +5,8 @@
  */
 import { sameShape } from "../../src/tensor/dims.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
-import { cpuFunctions, type CpuKernel, type CpuScanKernel } from "./kernels.ts";
-
-const { readsOf, writesOf, buffersOf } = cpuFunctions;
+import type { CpuKernel, CpuScanKernel } from "./kernels.ts";
+import { usesOf } from "./uses.ts";
 
 /** Lets scans write sequences over those that they read last. */
 export function reuseSequences(kernels: readonly CpuKernel[]): CpuKernel[] {
@@ -19,9 +18,10 @@ export function reuseSequences(kernels: readonly CpuKernel[]): CpuKernel[] {
     const isLast = ({ buffer }: View) =>
       buffer.storage.kind === "arena" && before.has(buffer) && !after.has(buffer);
     const taken = new Set<Buffer>();
-    return writesOf(scan).filter(isNew).reduce((changed, made) => {
-      const old = readsOf(scan).find((read) =>
-        isLast(read) && !taken.has(read.buffer) && mayReplace(scan, read, made)
+    const olds = new Map(usesOf(scan).reads.filter(isLast).map((read) => [read.buffer, read]));
+    return usesOf(scan).writes.filter(isNew).reduce((changed, made) => {
+      const old = [...olds.values()].find((read) =>
+        !taken.has(read.buffer) && liesAlike(read, made) && mayReplace(scan, read, made)
       );
       if (!old) return changed;
       taken.add(old.buffer);
@@ -31,22 +31,24 @@ export function reuseSequences(kernels: readonly CpuKernel[]): CpuKernel[] {
 }
 
 function buffersIn(kernels: readonly CpuKernel[]): ReadonlySet<Buffer> {
-  return new Set(kernels.flatMap(buffersOf));
+  return new Set(kernels.flatMap((kernel) => [...usesOf(kernel).buffers]));
 }
 
 /** Whether a step of a sequence may be written over that of another one. */
 function mayReplace({ body, loop }: CpuScanKernel, old: View, made: View): boolean {
-  const readers = body.filter((kernel) => buffersOf(kernel).includes(old.buffer));
-  const writers = body.filter((kernel) => writesOf(kernel).some(({ buffer }) => buffer === made.buffer));
+  const readers = body.filter((kernel) => usesOf(kernel).buffers.has(old.buffer));
+  const writers = body.filter((kernel) => usesOf(kernel).written.has(made.buffer));
   const [writer] = writers;
   const isOwn = made.loops.length === 1 && made.loops[0].loop === loop &&
     made.buffer.size === old.buffer.size;
   if (!isOwn || writers.length !== 1 || writer.kind !== "fused") return false;
   const last = body.indexOf(writer);
-  const isWritten = body.some((kernel) => writesOf(kernel).some(({ buffer }) => buffer === old.buffer));
-  const reads = readers.flatMap(readsOf).filter(({ buffer }) => buffer === old.buffer);
-  const writes = writesOf(writer).filter(({ buffer }) => buffer === made.buffer);
-  const madeEarlier = body.slice(0, last).some((kernel) => buffersOf(kernel).includes(made.buffer));
+  const isWritten = body.some((kernel) => usesOf(kernel).written.has(old.buffer));
+  const reads = readers.flatMap((kernel) => usesOf(kernel).reads).filter(({ buffer }) =>
+    buffer === old.buffer
+  );
+  const writes = usesOf(writer).writes.filter(({ buffer }) => buffer === made.buffer);
+  const madeEarlier = body.slice(0, last).some((kernel) => usesOf(kernel).buffers.has(made.buffer));
   // Other views of the same memory would see rows or steps that are not read yet.
   return !isWritten && !madeEarlier && readers.every((kernel) => body.indexOf(kernel) <= last) &&
     reads.every((view) => liesAlike(view, made)) && writes.every((view) => liesAlike(view, made)) &&

@@ -40,7 +40,7 @@ const ROWS_AHEAD = 2;
 
 function emitFused(f: KernelSource, kernel: FusedKernel): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
-  if (sizeOf(shape) === 0) return;
+  if (sizeOf(shape) === 0 && !kernel.totals) return; // rows without columns have totals all the same
   const original = new Map<View, View>();
   const normal = (view: View): View => {
     const known = original.get(view) ??

@@ -17,8 +17,10 @@ import {
   mean,
   mul,
   normal,
+  reverse,
   rnn,
   scan,
+  slice,
   spec,
   sqrt,
   square,
@@ -194,5 +196,66 @@ Deno.test({
       assert(Math.abs(Number(each[1]) / (20 * 200 * Math.fround(0.1)) - 1) < 1e-6, `${each[1]}`);
       assert(Math.abs(Number(rows[1]) / (200 * Math.fround(0.1)) - 1) < 1e-6, `${rows[1]}`);
     }
+  },
+});
+
+Deno.test({
+  name:
+    "native: what is computed again reads the state before it is written, whatever the order of its elements",
+  ignore: missing !== undefined,
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const reads: readonly ((h: Tensor) => Tensor)[] = [
+      (h) => reverse(h, 1),
+      (h) => reverse(h, 0),
+      (h) => slice(h, { start: [0, 0], size: [1, 20] }),
+      (h) => slice(h, { start: [0, 19], size: [5, 1] }),
+    ];
+    const fn = (h: Tensor, x: Tensor) =>
+      reads.map((read) =>
+        scan(
+          (h: Tensor, x: Tensor) => {
+            const product = mul(x, read(h)), total = sum(product, rows);
+            return [total, tanh(add(add(product, mul(total, 0.1)), x))];
+          },
+          h,
+          x,
+        )
+      );
+    const given = [normal(key(0), [5, 20]), normal(key(1), [5, 6, 20])] as const;
+    const wanted = fn(...given).flat().map((each) => host(each).data);
+    using compiled = compile(fn, { device: backends[0] });
+    (await compiled(...given)).flat().forEach((found, at) =>
+      host(found).data.forEach((value, i) =>
+        assert(Math.abs(Number(value) - Number(wanted[at][i])) <= 1e-4, `${at}[${i}]: ${value}`)
+      )
+    );
+  },
+});
+
+Deno.test({
+  name: "native: sums of rows without columns are 0 in loops",
+  ignore: missing !== undefined,
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const fn = (h: Tensor, empty: Tensor, x: Tensor, other: Tensor) =>
+      [
+        // Memory in which an uninitialized sum would find something else.
+        scan((h: Tensor, x: Tensor) => [h, tanh(add(h, mean(x, rows)))], h, tanh(other)),
+        scan(
+          ([h, empty]: readonly Tensor[], x: Tensor) => {
+            const product = mul(tanh(x), empty);
+            return [product, [add(h, sum(mul(product, product), rows)), sub(1, product)]];
+          },
+          [h, empty],
+          x,
+        )[1][0],
+      ] as const;
+    using compiled = compile(fn, { device: backends[0] });
+    const given = [[5, 1], [5, 0], [5, 6, 0], [5, 6, 40]].map((shape) => full(shape, 1));
+    const [, sums] = await compiled(given[0], given[1], given[2], given[3]);
+    assertEquals(Array.from(host(sums).data), [1, 1, 1, 1, 1]);
   },
 });
