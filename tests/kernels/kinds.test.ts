@@ -1,7 +1,7 @@
 /**
  * In how many files a kind of thing is said: what has to be touched to add one like it. A file counts if its code names
  * the thing, in an identifier or as a string, but for imports and calls, which only use it; prose does not count.
- * Each language that code is written in (WebAssembly, WGSL, C) has one of them.
+ * Each language that code is written in (WebAssembly, WGSL, C) has one of them, and derivatives have one.
  */
 import { assert } from "@std/assert";
 
@@ -48,16 +48,16 @@ Deno.test("a file counts if it names a thing, not if it calls it or speaks of it
 });
 
 Deno.test({
-  name: "an operation with a kernel of its own is said in at most 8 files",
+  name: "an operation with a kernel of its own is said in at most 9 files",
   ignore: !canRead,
-  fn: () => assertAtMost(8, "gather"),
+  fn: () => assertAtMost(9, "gather"),
 });
 
 Deno.test({
   name:
-    "an elementwise operation is said in at most 7 files, whether processors have it or a formula computes it",
+    "an elementwise operation is said in at most 8 files, whether processors have it or a formula computes it",
   ignore: !canRead,
   fn() {
-    for (const name of ["lessEqual", "expm1", "log1p", "erf"]) assertAtMost(7, name);
+    for (const name of ["lessEqual", "expm1", "log1p", "erf"]) assertAtMost(8, name);
   },
 });
