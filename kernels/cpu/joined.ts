@@ -7,7 +7,7 @@ import { sameShape } from "../../src/tensor/dims.ts";
 import type { FusedKernel, FusedOperation, Operand, RowTotal } from "../lowering/kinds/fused.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
-import type { CpuKernel } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel } from "./kernels.ts";
 import { sizeOf } from "../shapes.ts";
 import { usesOf } from "./uses.ts";
 
@@ -17,7 +17,22 @@ type Member = FusedKernel | ReduceKernel;
 /** The members of a joined kernel, in order; or one kernel of another kind. */
 type Group = readonly [CpuKernel, ...CpuKernel[]];
 
-/** Joins the kernels of a body; `isRead` says whether kernels outside of it use a buffer. */
+/** Joins kernels in loops, where their rows stay in the nearest cache. */
+export function joinInLoops(kernels: readonly CpuKernel[]): CpuKernel[] {
+  const joinIn = (kernels: readonly CpuKernel[], isUsedOutside: (buffer: Buffer) => boolean): CpuKernel[] =>
+    kernels.map((kernel): CpuKernel => {
+      if (kernel.kind !== "scan") return kernel;
+      const others = new Set(kernels.filter((other) => other !== kernel).flatMap(cpuFunctions.buffersOf));
+      const isOutside = (buffer: Buffer) => isUsedOutside(buffer) || others.has(buffer);
+      return {
+        ...kernel,
+        body: repeatCheapWork(joinKernels(joinIn(kernel.body, isOutside), isOutside), isOutside),
+      };
+    });
+  return joinIn(kernels, () => false);
+}
+
+/** Joins the kernels of a body; `isUsedOutside` says whether kernels outside of it use a buffer. */
 export function joinKernels(
   body: readonly CpuKernel[],
   isUsedOutside: (buffer: Buffer) => boolean,

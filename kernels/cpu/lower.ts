@@ -11,10 +11,8 @@ import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { cpuFunctions, type CpuKernel, type GatheredLeft, type SumOfProductsKernel } from "./kernels.ts";
 import { type Gathered, type Gathering, gatherOperands, rowsAtOnce, SLACK } from "./gathered.ts";
-import { joinKernels, repeatCheapWork } from "./joined.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
 import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
-import { shareSums } from "./shared_sums.ts";
 import { reuseSequences } from "./reused.ts";
 import { sumProducts } from "./sums_of_products.ts";
 import type { Sharing, Target } from "./target.ts";
@@ -36,9 +34,7 @@ export function lowerForCpu(program: Program, options: LoweringOptions): Lowered
   const { kernels, checks } = lowerProgram(program, { columns: target.panelColumns });
   const gathering = gatherOperands(kernels, target.shortestRun);
   const products = packProducts(sumProducts(gathering.kernels), options, gathering.of);
-  const joined = target.joinsKernels ? joinInLoops(products) : products;
-  const shared = target.sharesSums ? shareSums(joined, threads) : joined;
-  const packed = reuseSequences(shared).map((kernel) => {
+  const packed = reuseSequences(target.rewrite?.(products, threads) ?? products).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { storage } = kernel.right.buffer;
     const isFixed = typeof kernel.packed.size === "number";
@@ -70,21 +66,6 @@ function packProducts(
     target,
     isShared: (kernel) => isOpen(kernel) || !partitionOf(kernel, options, fixedSizes).singleThreaded,
   });
-}
-
-/** Joins kernels in loops, where their rows stay in the nearest cache. */
-function joinInLoops(kernels: readonly CpuKernel[]): CpuKernel[] {
-  const joinIn = (kernels: readonly CpuKernel[], isUsedOutside: (buffer: Buffer) => boolean): CpuKernel[] =>
-    kernels.map((kernel): CpuKernel => {
-      if (kernel.kind !== "scan") return kernel;
-      const others = new Set(kernels.filter((other) => other !== kernel).flatMap(cpuFunctions.buffersOf));
-      const isOutside = (buffer: Buffer) => isUsedOutside(buffer) || others.has(buffer);
-      return {
-        ...kernel,
-        body: repeatCheapWork(joinKernels(joinIn(kernel.body, isOutside), isOutside), isOutside),
-      };
-    });
-  return joinIn(kernels, () => false);
 }
 
 /** A left operand that a product lays out itself, with memory for it. */

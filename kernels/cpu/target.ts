@@ -22,10 +22,8 @@ export interface Target {
   readonly longTerms: number;
   /** Elements side by side from which it lays out left operands itself: shorter runs it copies faster all at once. */
   readonly shortestRun: number;
-  /** Whether elementwise kernels may have totals of their rows. */
-  readonly joinsKernels: boolean;
-  /** Whether rows of a thread may share sums of a scan that are added up after it. */
-  readonly sharesSums: boolean;
+  /** What becomes of the kernels of a Program, if its code can do more than the plain kinds ask for. */
+  readonly rewrite?: (kernels: readonly CpuKernel[], threads: number) => CpuKernel[];
   /** Bytes of scratch for a long product with `rows` rows of results in total. */
   readonly longProductScratch: (rows: number, columns: number, terms: Dim) => number;
   /** How threads share a kernel, if that is worth it from `shareFrom` elements on. */

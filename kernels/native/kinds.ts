@@ -1,5 +1,7 @@
 /** How every kind of kernel is written in C, and what lowering needs to know of it. */
+import { joinInLoops } from "../cpu/joined.ts";
 import type { CpuKernel } from "../cpu/kernels.ts";
+import { shareSums } from "../cpu/shared_sums.ts";
 import type { Target } from "../cpu/target.ts";
 import { longProductFloats, TURNED_TERMS } from "./c/long_product.ts";
 import { PANEL_COLUMNS } from "./c/product.ts";
@@ -35,8 +37,7 @@ export const nativeTarget: Target = {
   partTerms: Infinity,
   longTerms: TURNED_TERMS,
   shortestRun: 8,
-  joinsKernels: true,
-  sharesSums: true,
+  rewrite: (kernels, threads) => shareSums(joinInLoops(kernels), threads),
   longProductScratch: (rows, columns) => longProductFloats(rows, columns) * 4,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

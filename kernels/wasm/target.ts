@@ -8,8 +8,6 @@ export const wasmTarget: Target = {
   partTerms: PART_TERMS,
   longTerms: BLOCK_TERMS,
   shortestRun: 3, // with a vector of four
-  joinsKernels: false,
-  sharesSums: false,
   longProductScratch,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };
