@@ -5,7 +5,6 @@ import { testRandomScans } from "../random_scans.ts";
 
 const backend = createWebGpu();
 // An adapter on the processor takes seconds to compile each example: a part of the examples, others in every run.
-/** Fewer in CI, whose adapter compiles each for seconds. */
 const runs = allExamples ? exampleCount(8) : Math.min(3, exampleCount(8));
 const options = { ignore: !await backend.available(), runs };
 testRandomPrograms("webgpu", [backend], options);
