@@ -3,7 +3,8 @@
  * package, trained, tested and built; the page of Vite's build trains in Chromium.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { makeCreatePackage, makePackage } from "../../.ci/npm.ts";
+import { makeCreatePackage } from "../../.ci/npm.ts";
+import { packageOnce } from "./support/package.ts";
 import { browse, missingForPages, servePages } from "./support/pages.ts";
 import { findCommand, missingPermissions, runProcess, testInFolder } from "./support/requirements.ts";
 import { assertPredictions } from "./support/waves.ts";
@@ -41,7 +42,7 @@ const TRAIN = `new Promise((resolve) => {
 
 testInFolder("npm create cellfold: projects for Node and Vite", missing, async (folder, t) => {
   const [manager] = npm ?? [];
-  const [library, create] = [await makePackage(folder), await makeCreatePackage(folder)];
+  const [library, create] = [await packageOnce(), await makeCreatePackage(folder)];
   await Deno.writeTextFile(`${folder}/package.json`, "{}");
   await run(folder, manager, "install", "--ignore-scripts", ...QUIET, create);
   const command = "node_modules/.bin/create-cellfold";

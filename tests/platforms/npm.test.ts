@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import configuration from "../../deno.json" with { type: "json" };
-import { makePackage } from "../../.ci/npm.ts";
 import { program } from "./packaged/program.ts";
+import { packageOnce } from "./support/package.ts";
 import { browse, missingForPages, servePages } from "./support/pages.ts";
 import { findCommand, missingPermissions, runProcess, testInFolder } from "./support/requirements.ts";
 
@@ -68,7 +68,7 @@ function runIn(folder: string): Run {
 
 /** A project that has the package, the tools, and the program. */
 async function install(folder: string, run: Run): Promise<void> {
-  const tarball = await makePackage(folder);
+  const tarball = await packageOnce();
   await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify({ type: "module" }));
   await run(
     ...npm ?? [],
