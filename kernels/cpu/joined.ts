@@ -7,9 +7,9 @@ import { sameShape } from "../../src/tensor/dims.ts";
 import type { FusedKernel, FusedOperation, Operand, RowTotal } from "../lowering/kinds/fused.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
-import { cpuFunctions, type CpuKernel } from "./kernels.ts";
+import type { CpuKernel } from "./kernels.ts";
 import { sizeOf } from "../shapes.ts";
-import { usesOf } from "./uses.ts";
+import { buffersIn, usesOf } from "./uses.ts";
 
 /** What may be joined. */
 type Member = FusedKernel | ReduceKernel;
@@ -22,7 +22,7 @@ export function joinInLoops(kernels: readonly CpuKernel[]): CpuKernel[] {
   const joinIn = (kernels: readonly CpuKernel[], isUsedOutside: (buffer: Buffer) => boolean): CpuKernel[] =>
     kernels.map((kernel): CpuKernel => {
       if (kernel.kind !== "scan") return kernel;
-      const others = new Set(kernels.filter((other) => other !== kernel).flatMap(cpuFunctions.buffersOf));
+      const others = buffersIn(kernels.filter((other) => other !== kernel));
       const isOutside = (buffer: Buffer) => isUsedOutside(buffer) || others.has(buffer);
       return {
         ...kernel,

@@ -6,7 +6,7 @@
 import { sameShape } from "../../src/tensor/dims.ts";
 import { type Buffer, sameLoops, type View } from "../lowering/views.ts";
 import type { CpuKernel, CpuScanKernel } from "./kernels.ts";
-import { usesOf } from "./uses.ts";
+import { buffersIn, usesOf } from "./uses.ts";
 
 /** Lets scans write sequences over those that they read last. */
 export function reuseSequences(kernels: readonly CpuKernel[]): CpuKernel[] {
@@ -28,10 +28,6 @@ export function reuseSequences(kernels: readonly CpuKernel[]): CpuKernel[] {
       return changed.map((kernel) => withBuffer(kernel, made.buffer, old.buffer));
     }, all);
   }, [...kernels]);
-}
-
-function buffersIn(kernels: readonly CpuKernel[]): ReadonlySet<Buffer> {
-  return new Set(kernels.flatMap((kernel) => [...usesOf(kernel).buffers]));
 }
 
 /** Whether a step of a sequence may be written over that of another one. */

@@ -28,3 +28,8 @@ export function usesOf(kernel: CpuKernel): Uses {
   known.set(kernel, uses);
   return uses;
 }
+
+/** What any of some kernels touches. */
+export function buffersIn(kernels: readonly CpuKernel[]): ReadonlySet<Buffer> {
+  return new Set(kernels.flatMap((kernel) => [...usesOf(kernel).buffers]));
+}

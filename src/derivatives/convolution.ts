@@ -3,7 +3,7 @@
  * windows.
  */
 import { isByGroups } from "../operations/channel_windows.ts";
-import { add, mul } from "../operations/elementwise.ts";
+import { mul } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { concat, expandDims, pad, reshape, sliceAxis, sum, transpose } from "../operations/structure.ts";
 import {
@@ -18,6 +18,7 @@ import {
 import { allWindows, type Placed, placesFirst } from "../operations/windows.ts";
 import { addDims, type Dim, multiplyDims, type Shape, sizeOfShape, subtractDims } from "../tensor/dims.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
+import { addCotangents } from "./cotangents.ts";
 import type { Derivatives } from "./rule.ts";
 
 export const convolutions: Derivatives<"convolve" | "windows"> = {
@@ -100,7 +101,7 @@ function overlapAdd(
       high: put(shape.map(() => 0), subtractDims(shape[axis], addDims(covered, start))),
       interior: shape.map((_, i) => i === axis ? interior : 0),
     });
-    total = total ? add(total, placed) : placed;
+    total = addCotangents(total, placed);
   }
   return total as Tensor; // a window has at least one position
 }

@@ -162,8 +162,9 @@ function productOf(a: string, b: string): string {
 /** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
   if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) + Number(b);
-  const more = termsOf(b), sum = Object.assign(noTerms(), termsOf(a));
+  const terms = termsOf(a), more = termsOf(b);
   if (a === 0 || b === 0) return a === 0 ? b : a;
+  const sum = Object.assign(noTerms(), terms);
   for (const monomial of Object.keys(more)) sum[monomial] = (sum[monomial] ?? 0) + more[monomial];
   return fromTerms(sum);
 }
