@@ -195,8 +195,8 @@ function check({ memory, pack, product, long }: Machine, example: Case): Uint8Ar
   };
   for (const matrix of [a, b, c]) fill(matrix);
   const before = memory.slice(0, end);
-  const read = (bytes: Uint8Array, { address, strides }: Strided, row: number, column: number) =>
-    new DataView(bytes.buffer).getFloat32(address + row * strides[0] + column * strides[1], true);
+  const read = (bytes: DataView, { address, strides }: Strided, row: number, column: number) =>
+    bytes.getFloat32(address + row * strides[0] + column * strides[1], true);
 
   const run = (firstRow: number, rows: number, firstColumn: number, columns: number) => {
     const from = a.address + firstRow * a.strides[0];
@@ -220,19 +220,20 @@ function check({ memory, pack, product, long }: Machine, example: Case): Uint8Ar
   if (!transposed) pack(b.address, packed, k, n, ...b.strides);
   run(0, m, 0, n);
   const whole = memory.slice(0, end);
+  const given = new DataView(before.buffer), got = new DataView(whole.buffer);
 
   const expected = before.slice();
   expected.set(whole.subarray(packed, packed + scratchBytes), packed);
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
-      let sum = accumulate ? read(before, c, i, j) : 0;
+      let sum = accumulate ? read(given, c, i, j) : 0;
       let magnitude = Math.abs(sum);
       for (let p = 0; p < k; p++) {
-        const term = read(before, a, i, p) * read(before, b, p, j);
+        const term = read(given, a, i, p) * read(given, b, p, j);
         sum += term;
         magnitude += Math.abs(term);
       }
-      const actual = read(whole, c, i, j);
+      const actual = read(got, c, i, j);
       const tolerance = (k + 2) * 2 ** -24 * magnitude;
       assert(Math.abs(actual - sum) <= tolerance, `C[${i}][${j}] is ${actual}, expected ${sum}`);
       const at = c.address + i * c.strides[0] + j * c.strides[1];

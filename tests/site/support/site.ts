@@ -61,7 +61,8 @@ export interface VisitOptions {
 }
 
 /** With few examples demos are driven on wasm, on a light desktop: WebGPU on a processor takes minutes. */
-const isFew = isAllowed && Deno.env.get("CELLFOLD_EXAMPLES") === "few";
+/** Whether a few pages and demos are enough. */
+export const isFew = isAllowed && Deno.env.get("CELLFOLD_EXAMPLES") === "few";
 
 let browser: Promise<Browser> | undefined;
 
