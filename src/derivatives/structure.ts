@@ -7,10 +7,10 @@ import {
   sliceAxis,
   sliceOperation,
   span,
-  sum,
   transpose,
 } from "../operations/structure.ts";
 import { addDims, type Dim, subtractDims } from "../tensor/dims.ts";
+import { sumOfCotangent } from "./sums.ts";
 import type { Derivatives } from "./rule.ts";
 
 export const structure: Derivatives<
@@ -22,7 +22,7 @@ export const structure: Derivatives<
       const from = axes.indexOf(axis);
       return from < 0 || (x.shape[from] === 1 && shape[axis] !== 1);
     });
-    return [reshape(sum(c, { axes: repeated }), x.shape)];
+    return [reshape(sumOfCotangent(c, repeated), x.shape)];
   },
   reshape: ({ inputs: [x], cotangents: [c] }) => [c && reshape(c, x.shape)],
   transpose: ({ cotangents: [c], attributes: { permutation } }) => [

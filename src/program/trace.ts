@@ -314,13 +314,30 @@ export function valueOf(tensor: Tensor): Value {
 function locate(output: Tensor): { readonly builder: Builder; readonly index: number } {
   const value = valueOf(output);
   const { builder } = output as Tracer; // valueOf has checked that it is traced
-  return { builder, index: builder.equations.findIndex((equation) => equation.outputs.includes(value)) };
+  return { builder, index: builder.equations.findLastIndex((equation) => equation.outputs.includes(value)) };
 }
 
 /** The equation that computes `output`, in its present form. */
 export function equationOf(output: Tensor): Equation {
   const { builder, index } = locate(output);
   return builder.equations[index];
+}
+
+/**
+ * The equation that computes `tensor` and its operands, those of an outer trace as tensors of that trace; undefined for
+ * inputs and for what was not traced.
+ */
+export function makingOf(
+  tensor: Tensor,
+): { readonly equation: Equation; readonly operands: readonly Tensor[] } | undefined {
+  if (!isTraced(tensor)) return undefined;
+  const { builder, index } = locate(tensor);
+  if (index < 0) return undefined;
+  const equation = builder.equations[index], captured = [...builder.captured.values()];
+  const operands = equation.inputs.map((value) =>
+    captured.find(({ inner }) => inner === value)?.outer ?? tracer(builder, value)
+  );
+  return { equation, operands };
 }
 
 /**
