@@ -4,13 +4,19 @@
  * of a thread can share one sum: it then stays in the nearest cache, while one for each row would be read and written at
  * every step. In which order rows are added is fixed by the number of threads.
  */
-import { sameShape } from "../../src/tensor/dims.ts";
+import { addDims, sameShape } from "../../src/tensor/dims.ts";
 import type { ColumnTotal, FusedKernel, FusedOperation, Operand } from "../lowering/kinds/fused.ts";
-import { type Buffer, type View, viewOf } from "../lowering/views.ts";
+import { type Buffer, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import { cpuFunctions, type CpuKernel, type CpuScanKernel } from "./kernels.ts";
 
 const { readsOf, writesOf, buffersOf } = cpuFunctions;
+
+/**
+ * Elements between the sums of two threads. A processor fetches what follows those that a thread has gone over, and would
+ * take from another thread what that is adding to.
+ */
+const GAP = 512;
 
 /** A sum that the kernels of a step keep for each row, as the pass "compensate" writes it. */
 interface SumOfRows {
@@ -140,9 +146,11 @@ function isUnread({ output, stores }: FusedOperation, { operations, totals = [] 
 /** The kernels with one row of sums for each share of the work, in place of one for each row of the batch. */
 function withSharedRows(kernels: readonly CpuKernel[], sum: SumOfRows, threads: number): CpuKernel[] {
   const { total: { shape: [, columns], dtype }, term, operations } = sum;
+  const apart = threads > 1 ? addDims(columns, GAP) : columns;
   const rows = (name: string): View => {
-    const shape = [threads, columns];
-    return viewOf({ name, size: sizeOf(shape), storage: { kind: "arena" } }, shape, dtype);
+    const shape = [threads, apart];
+    const whole = viewOf({ name, size: sizeOf(shape), storage: { kind: "arena" } }, shape, dtype);
+    return sliceView(whole, [0, 0], [threads, columns], [1, 1]);
   };
   const total = rows("sum of rows"),
     lost = rows("lost of a sum of rows"),
@@ -151,7 +159,7 @@ function withSharedRows(kernels: readonly CpuKernel[], sum: SumOfRows, threads: 
     ...view,
     shape: [columns],
     strides: [1],
-    share: columns,
+    share: apart,
   });
   const shared: ColumnTotal = {
     operand: term,

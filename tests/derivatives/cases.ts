@@ -60,6 +60,7 @@ import { applyOne } from "../../src/operations/apply.ts";
 import { elementwiseOperations } from "../../src/operations/elementwise.ts";
 import { sizeOperation } from "../../src/operations/reduction.ts";
 import { windowsOperation } from "../../src/operations/windows.ts";
+import { sumsOfRows } from "./sums_cases.ts";
 import { broadcastOperation } from "../../src/operations/structure.ts";
 
 /**
@@ -183,6 +184,7 @@ const differentiable = {
       (x) => applyOne(broadcastOperation, [x], { shape: [2, 3, 2], axes: [0, 2] }),
     ),
     one("to nothing", [1, 2], (x) => broadcastTo(x, [0, 2])),
+    ...sumsOfRows,
   ],
   reshape: [
     one("a matrix to a vector", shape, (x) => reshape(x, [6])),
