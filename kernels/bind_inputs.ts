@@ -2,7 +2,8 @@
 import { bindShapes } from "../src/program/bindings.ts";
 import type { Program } from "../src/program/types.ts";
 import type { Bindings } from "../src/tensor/dims.ts";
-import { checkFilled, isFilled, printSpec } from "../src/tensor/tensor.ts";
+import { checkFilled, isFilled } from "../src/tensor/filled.ts";
+import { printSpec } from "../src/tensor/tensor.ts";
 import type { Input } from "./backend.ts";
 
 /** Whether two lists of numbers, such as shapes, are equal. */

@@ -2,8 +2,8 @@
 import type { Holder } from "./allocator.ts";
 import { DeviceLost } from "./backend.ts";
 import { sizeOf } from "./shapes.ts";
+import { checkFilled } from "../src/tensor/filled.ts";
 import {
-  checkFilled,
   type DeviceTensor,
   type DType,
   type HostTensor,

@@ -13,7 +13,8 @@ import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Code, CpuDevice } from "./device.ts";
 import { cpuFunctions } from "./kernels.ts";
-import { type InputReads, inputReads, readPart, type RowPart } from "./read_parts.ts";
+import type { RowPart } from "../../src/tensor/rows.ts";
+import { type InputReads, inputReads, readPart } from "./read_parts.ts";
 import type { Attached } from "../stored_tensor.ts";
 
 /** The code for a set of sizes. */

@@ -21,7 +21,8 @@ import type { CpuDevice } from "./device.ts";
 import { cpuFunctions } from "./kernels.ts";
 import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
-import { writePart } from "./read_parts.ts";
+import { sizeOf } from "../shapes.ts";
+import { writeInput } from "./read_parts.ts";
 
 /** The plans of executables that were dropped without being disposed of are freed when these are collected. */
 const dropped = new FinalizationRegistry<Loaded>(({ plans }) => plans?.[Symbol.dispose]());
@@ -129,7 +130,7 @@ export class CpuExecutable implements Executable {
       };
       const { packs, onlyPacked } = plans.code;
       const places = inputs.map((input, index) => {
-        if (input.kind === "host") return onlyPacked.has(index) ? 0 : placeFor(input.data.length);
+        if (input.kind === "host") return onlyPacked.has(index) ? 0 : placeFor(sizeOf(input.shape));
         if (!(input instanceof StoredTensor && input.liesIn(memory))) throw elsewhere(input, name);
         return onlyPacked.has(index) && input.source ? 0 : input.address; // throws if it is gone
       });
@@ -143,9 +144,7 @@ export class CpuExecutable implements Executable {
       const base = scratch.take(plans, end, bound.describe);
       const from = inputs.map((input, index) => {
         if (input.kind === "device" || onlyPacked.has(index)) return places[index];
-        const part = bound.parts[index];
-        if (part) writePart(memory, base + places[index], input, part);
-        else memory.write(base + places[index], input);
+        writeInput(memory, base + places[index], input, bound.parts[index]);
         return base + places[index];
       });
       const to = results.map((place, index) => kept[index]?.address ?? base + (place ?? 0));

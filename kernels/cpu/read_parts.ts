@@ -3,18 +3,12 @@
  * the last step of a sequence alone, say. Only that part is copied from the host.
  */
 import { type Bindings, type Dim, evaluateDim } from "../../src/tensor/dims.ts";
+import { copyRows, type RowPart, rowsOf } from "../../src/tensor/rows.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import type { View } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { CpuMemory } from "./device.ts";
 import { cpuFunctions, type CpuKernel } from "./kernels.ts";
-
-/** Of rows of so many elements, those from `first` on. */
-export interface RowPart {
-  readonly row: number;
-  readonly first: number;
-  readonly count: number;
-}
 
 /** Parts of more elements in all, or of rows that are shorter, are copied as a whole. */
 const MOST_READ = 0.5, LEAST_ROW = 256;
@@ -79,15 +73,22 @@ export function readPart(
     : undefined;
 }
 
-/** Copies that part of every row of a host tensor to an address. */
-export function writePart(
-  { buffer }: CpuMemory,
+/** Copies a host tensor to an address, or that part of each of its rows. */
+export function writeInput(
+  memory: CpuMemory,
   address: number,
-  { data, dtype }: HostTensor,
-  { row, first, count }: RowPart,
+  tensor: HostTensor,
+  part: RowPart | undefined,
 ): void {
-  const to = dtype === "float32"
-    ? new Float32Array(buffer, address, data.length)
-    : new Int32Array(buffer, address, data.length);
-  for (let at = first; at < data.length; at += row) to.set(data.subarray(at, at + count), at);
+  const rows = rowsOf(tensor);
+  if (!rows && !part) return memory.write(address, tensor);
+  const size = sizeOf(tensor.shape);
+  const to = tensor.dtype === "float32"
+    ? new Float32Array(memory.buffer, address, size)
+    : memory.words(address, size);
+  if (rows) copyRows(rows, to, part);
+  else if (part) {
+    const { row, first, count } = part;
+    for (let at = first; at < size; at += row) to.set(tensor.data.subarray(at, at + count), at);
+  }
 }

@@ -4,7 +4,8 @@
  * fusion.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
-import { checkFilled } from "../../src/tensor/tensor.ts";
+import { checkFilled } from "../../src/tensor/filled.ts";
+
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
 import { ReferenceExecutable } from "./executable.ts";
 

@@ -13,7 +13,9 @@ import {
   isTensor,
   printSpec,
   type Tensor,
+  type Values,
 } from "../tensor/tensor.ts";
+import { copyRows, rowsTensor } from "../tensor/rows.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
 import { flattenTree, mapLike, printPath, unflattenTree } from "../tree/tree.ts";
 
@@ -31,8 +33,9 @@ export interface BatchOptions {
   /** Whether to drop a last batch that is smaller than the others; default false. */
   readonly dropRemainder?: boolean;
   /**
-   * Whether a copied batch may reuse the memory of the previous one, which then changes: for callers that are
-   * done with a batch when the next one arrives. Default false.
+   * Whether the tensors of a batch may be gone when the next one arrives: their values are copied from the data
+   * when they are first read, to the memory of the previous batch, so the data must not change in between.
+   * Default false.
    */
   readonly reuse?: boolean;
 }
@@ -121,13 +124,25 @@ function* slices<T>(data: T, batchSize: number, begin: number, end: number): Gen
 
 function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolean): Generator<T> {
   const { leaves, structure } = flattenTree<HostTensor>(data);
-  let taken: readonly HostTensor[] = [];
+  const memory = leaves.map(reusedMemory);
   for (let from = 0; from < order.length; from += batchSize) {
     const indices = order.subarray(from, from + batchSize);
-    const before = reuse && indices.length === batchSize ? taken : [];
-    taken = leaves.map((leaf, index) => copyRows(leaf, indices, before[index]));
+    const taken = leaves.map((source, index) =>
+      reuse
+        ? rowsTensor({ source, indices }, () => memory[index](indices.length))
+        : copiedRows(source, indices)
+    );
     yield unflattenTree<T>(structure, taken);
   }
+}
+
+/** Memory for rows of a tensor, the same for the same number. */
+function reusedMemory({ shape, dtype }: HostTensor): (rows: number) => Values {
+  let latest: Values | undefined;
+  return (rows) => {
+    const size = rows * rowSize(shape);
+    return latest = latest?.length === size ? latest : allocateValues(dtype, size);
+  };
 }
 
 /**
@@ -152,7 +167,7 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
   checkIndices(indices, sampleCount(tree));
-  return mapLike(tree, (leaf: HostTensor) => copyRows(leaf, indices));
+  return mapLike(tree, (leaf: HostTensor) => copiedRows(leaf, indices));
 }
 
 /**
@@ -255,18 +270,12 @@ function sliceRows<T>(tree: T, from: number, to: number): T {
   });
 }
 
-/** Copies rows of a tensor to a new one, or to `into`, which has the right shape. */
-function copyRows(
-  { data, shape, dtype }: HostTensor,
-  indices: ArrayLike<number>,
-  into: HostTensor | undefined = undefined,
-): HostTensor {
-  const row = rowSize(shape);
-  const taken = into?.data ?? allocateValues(dtype, indices.length * row);
-  for (let i = 0; i < indices.length; i++) {
-    taken.set(data.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
-  }
-  return into ?? hostTensor(taken, [indices.length, ...shape.slice(1)]);
+/** Copies rows of a tensor to a new one. */
+function copiedRows(source: HostTensor, indices: ArrayLike<number>): HostTensor {
+  const { shape, dtype } = source;
+  const data = allocateValues(dtype, indices.length * rowSize(shape));
+  copyRows({ source, indices }, data);
+  return hostTensor(data, [indices.length, ...shape.slice(1)]);
 }
 
 function rowSize(shape: readonly number[]): number {

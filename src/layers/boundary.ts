@@ -3,12 +3,11 @@
  * integers where floats are expected) are converted on the host, with checks that no value is lost.
  */
 import { isFloat } from "../operations/infer.ts";
+import { checkFilled, isFilled } from "../tensor/filled.ts";
 import {
   allocateValues,
-  checkFilled,
   type DType,
   type HostTensor,
-  isFilled,
   printSpec,
   type Spec,
   type Tensor,

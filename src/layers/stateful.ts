@@ -6,7 +6,8 @@
 import { describeValue, isObject } from "../describe.ts";
 import { substitute } from "../options/made.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import { checkFilled, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkFilled } from "../tensor/filled.ts";
+import { isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
 import { flattenTree, mapTree, type Path, printPath, type Tree, treeLeaves } from "../tree/tree.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";

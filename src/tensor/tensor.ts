@@ -105,24 +105,6 @@ export function allocateValues(dtype: DType, size: number): Values {
   }
 }
 
-/** Whether there is a value for each element. A tensor is plain data, which anyone can put together. */
-export function isFilled({ shape, data }: HostTensor): boolean {
-  let size = 1;
-  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis];
-  return data.length === size;
-}
-
-/** Throws a RangeError unless there is a value for each element of a tensor; `place` is where it was given. */
-export function checkFilled(tensor: HostTensor, place: () => string): void {
-  if (isFilled(tensor)) return;
-  throw new RangeError(
-    `Cannot use ${place()}: it is ${
-      printSpec(tensor)
-    }, but its data has ${tensor.data.length} values; make it with ` +
-      `hostTensor(data, shape)`,
-  );
-}
-
 /** The number of elements of a shape that is known. */
 function elementsOf(shape: readonly number[]): number {
   checkList("make a tensor", shape, "shape", "an array of sizes");

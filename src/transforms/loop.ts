@@ -7,11 +7,11 @@ import { type Device, devicesFor } from "../../kernels/mod.ts";
 import { bindShapes } from "../program/bindings.ts";
 import { trace } from "../program/functions.ts";
 import { type Bindings, evaluateShape, sameShape, type Shape } from "../tensor/dims.ts";
+import { isFilled } from "../tensor/filled.ts";
 import {
   type DeviceTensor,
   type DType,
   type HostTensor,
-  isFilled,
   isLeaf,
   printSpec,
   type Spec,

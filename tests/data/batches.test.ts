@@ -1,6 +1,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { batches, sampleCount, shuffledOrder, splitRows, takeRows } from "../../src/data/batches.ts";
-import { type HostTensor, tensor, toNested } from "../../src/tensor/tensor.ts";
+import { host, type HostTensor, tensor, toNested } from "../../src/tensor/tensor.ts";
+import {
+  add,
+  createTrainer,
+  dense,
+  init,
+  type Logs,
+  lstm,
+  normal,
+  sequential,
+  sparseCategoricalCrossentropy,
+  type TrainingState,
+} from "../../mod.ts";
 
 const KEY = tensor([1, 2], { dtype: "int32" });
 
@@ -91,6 +103,40 @@ Deno.test("batches that are reused have the values of those that are not, in one
   }
   assertEquals(reused, fresh);
   assertEquals(memories.size, 2); // the last batch is smaller
+});
+
+Deno.test("batches that are reused are tensors like others: printed, compared, cloned and listed", () => {
+  const data = { x: tensor([[1, 2], [3, 4], [5, 6]]), y: tensor([1, 2, 3]) };
+  const [{ x }] = batches(data, { batchSize: 2, order: Int32Array.of(2, 0), reuse: true });
+  const taken = takeRows(data, [2, 0]).x;
+  assertEquals(x, taken);
+  assertEquals(structuredClone(x), structuredClone(taken));
+  assertEquals({ ...x }, { ...taken });
+  assertEquals(Deno.inspect(x), Deno.inspect(taken));
+  assertEquals(toNested(add(x, 1)), [[6, 7], [2, 3]]);
+});
+
+Deno.test("training on batches that are reused is training on copies of them", async () => {
+  const model = sequential([lstm({ units: 4 }), dense({ units: 3 })]);
+  const data = {
+    x: host(normal(KEY, [10, 6, 50])),
+    y: tensor([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], { dtype: "int32" }),
+  };
+  const order = shuffledOrder(KEY, 10), loss = sparseCategoricalCrossentropy({ fromLogits: true });
+  for (const device of ["reference", "wasm"] as const) {
+    const [copied, reused] = await Promise.all([false, true].map(async (reuse) => {
+      using trainer = createTrainer(model, { loss, optimizer: "sgd", device });
+      let state: TrainingState = { variables: init(model, KEY, data.x) };
+      const losses: Logs[] = [];
+      for (const batch of batches(data, { batchSize: 4, order, reuse })) {
+        const trained = await trainer.trainOnBatch(state, batch);
+        losses.push(trained.logs);
+        state = trained;
+      }
+      return losses;
+    }));
+    assertEquals(reused, copied);
+  }
 });
 
 Deno.test("takeRows copies rows, which may repeat", () => {
