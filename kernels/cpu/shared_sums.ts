@@ -12,10 +12,7 @@ import { cpuFunctions, type CpuKernel, type CpuScanKernel } from "./kernels.ts";
 
 const { readsOf, writesOf, buffersOf } = cpuFunctions;
 
-/**
- * Elements between the sums of two threads. A processor fetches what follows those that a thread has gone over, and would
- * take from another thread what that is adding to.
- */
+/** Elements between the sums of two threads: prefetching past the end would pull in lines that another thread is writing. */
 const GAP = 512;
 
 /** A sum that the kernels of a step keep for each row, as the pass "compensate" writes it. */

@@ -83,7 +83,7 @@ export function sampleCount(tree: unknown, name = "data"): number {
  * @param options The batch size, the order, and whether the remainder is dropped.
  * @returns An iterator of trees of the same structure, with tensors `[batchSize, ...]`; the last batch is
  *   smaller if the samples do not divide evenly. Without `order` the batches are views of `data`, else
- *   copies.
+ *   copies (see `reuse`).
  * @throws RangeError if there are no samples, or an option or an entry of `order` is out of range.
  * @throws TypeError if the tensors differ in the number of samples.
  *

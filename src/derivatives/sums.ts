@@ -1,117 +1,130 @@
 /**
- * Sums of cotangents along rows, with what is constant along a row outside: Σ (a·s + b·t) is s·Σa + t·Σb, and what is
- * less by its own mean has the sum 0. Where s or t follow from another sum of the same rows, as in a normalization, all
- * sums can then be taken while the elements are gone over once.
+ * Sums of cotangents along rows in normalizations. The cotangent of `x - mean(x)` is summed for that of the mean, and has
+ * terms such as `a·s + (x - mean(x))·t`, where s and t are numbers of a row, and t follows from another sum of that row. As
+ * a tensor minus its own mean sums to 0, the sum is s·Σa: all sums can be taken while the elements are gone over once.
  */
 import { applyOne } from "../operations/apply.ts";
-import { div, mul, neg } from "../operations/elementwise.ts";
+import { mul, neg } from "../operations/elementwise.ts";
 import { broadcastOperation, reshape, sum } from "../operations/structure.ts";
-import { isTraced, makingOf, valueOf } from "../program/trace.ts";
+import { isTraced, producerOf, valueOf } from "../program/trace.ts";
 import { type EquationOf, isEquation, type OperationName } from "../program/types.ts";
-import { type Dim, sameShape, sizeOfShape } from "../tensor/dims.ts";
+import { type Dim, sameShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { addCotangents, zerosIfAbsent } from "./cotangents.ts";
 
-/** Emits a tensor; undefined means zero. */
-type Emit = () => Tensor | undefined;
+/** The most terms of a sum that are looked at. */
+const MOST_TERMS = 8;
 
 /**
- * The sum of a cotangent over `axes`. Sums over the first axis, the batch, are often summed over time as well, and stay in
- * the form in which that leaves the loop.
+ * The sum of a cotangent over `axes`. It is the plain one unless all terms but one sum to 0 as above. Over the first axis,
+ * the batch, it always is: such sums are often taken over time as well, and leave the loop in that form.
  */
 export function sumOfCotangent(cotangent: Tensor, axes: readonly number[]): Tensor {
-  const factored = axes.includes(0) ? undefined : withoutFactors(cotangent, axes);
-  if (!factored) return sum(cotangent, { axes });
-  const kept = cotangent.shape.filter((_, axis) => !axes.includes(axis));
-  return zerosIfAbsent(factored(), { shape: kept, dtype: cotangent.dtype });
+  const terms = axes.includes(0)
+    ? []
+    : termsOf(cotangent).map((term) => ({ ...term, ...factored(term.of, axes) }));
+  const others = terms.filter(({ of }) => !isCentered(of, axes));
+  if (others.length !== 1 || terms.length === 1) return sum(cotangent, { axes });
+  const [{ of, factor, isNegative }] = others;
+  const plain = sum(of, { axes }), scaled = factor ? mul(plain, factor()) : plain;
+  return isNegative ? neg(scaled) : scaled;
 }
 
-/** The sum of a tensor all of whose terms have a factor that is constant along `axes`; undefined for others. */
-function withoutFactors(terms: Tensor, axes: readonly number[]): Emit | undefined {
-  const making = makingOf(terms);
-  if (!making) return undefined;
-  const { equation, operands: [a, b] } = making;
-  const first = () => withoutFactors(a, axes), second = () => withoutFactors(b, axes);
-  switch (equation.operation.name) {
-    case "neg": {
-      const x = first();
-      return x && (() => negative(x()));
-    }
-    case "add": {
-      const x = first(), y = x && second();
-      return y && (() => addCotangents(x(), y()));
-    }
-    case "sub": {
-      const x = first(), y = x && second();
-      return y && (() => addCotangents(x(), negative(y())));
-    }
-    case "mul": {
-      const factor = constantAlong(b, axes);
-      if (factor) return scaled(a, axes, (x) => mul(x, factor()));
-      const other = constantAlong(a, axes);
-      return other && scaled(b, axes, (x) => mul(other(), x));
-    }
-    case "div": {
-      const divisor = constantAlong(b, axes);
-      return divisor && scaled(a, axes, (x) => div(x, divisor()));
-    }
-    default:
-      return undefined;
+interface Term {
+  readonly of: Tensor;
+  readonly isNegative: boolean;
+}
+
+/** What is added up to a tensor; itself alone if that is a lot. */
+function termsOf(tensor: Tensor): Term[] {
+  const terms: Term[] = [], open: Term[] = [{ of: tensor, isNegative: false }];
+  for (let term = open.pop(); term; term = open.pop()) {
+    if (terms.length + open.length >= MOST_TERMS) return [{ of: tensor, isNegative: false }];
+    const { of, isNegative } = term, { equation, operands: [a, b] = [] } = producerOf(of) ?? {};
+    const name = equation?.operation.name;
+    if (name === "neg") open.push({ of: a, isNegative: !isNegative });
+    else if (name === "add") open.push({ of: b, isNegative }, { of: a, isNegative });
+    else if (name === "sub") open.push({ of: b, isNegative: !isNegative }, { of: a, isNegative });
+    else terms.push(term);
   }
+  return terms;
 }
 
-function negative(x: Tensor | undefined): Tensor | undefined {
-  return x && neg(x);
-}
-
-/** What `scale` makes of the sum of `x`. */
-function scaled(x: Tensor, axes: readonly number[], scale: (sum: Tensor) => Tensor): Emit {
-  if (isLessItsMean(x, axes)) return () => undefined;
-  const inner = withoutFactors(x, axes) ?? (() => sum(x, { axes }));
-  return () => {
-    const total = inner();
-    return total && scale(total);
-  };
+/** A term without a factor that is constant along `axes`, and the factor, which is emitted when it is asked for. */
+function factored(
+  of: Tensor,
+  axes: readonly number[],
+): { readonly of: Tensor; readonly factor?: () => Tensor } {
+  const [a, b] = producedBy(of, "mul")?.operands ?? [];
+  if (a === undefined) return { of };
+  const second = constantAlong(b, axes), first = second ? undefined : constantAlong(a, axes);
+  return second ? { of: a, factor: second } : first ? { of: b, factor: first } : { of };
 }
 
 /** Emits a tensor that is constant along `axes` without these; undefined if it is not known to be. */
 function constantAlong(tensor: Tensor, axes: readonly number[]): (() => Tensor) | undefined {
-  const making = madeBy(tensor, "broadcast");
-  if (!making) return undefined;
-  const { equation: { attributes }, operands: [x] } = making;
-  const isSummed = (from: number) => axes.includes(attributes.axes[from]);
-  if (x.shape.some((size, from) => isSummed(from) && size !== 1)) return undefined;
-  const from = x.shape.map((_, axis) => axis).filter((axis) => !isSummed(axis));
-  const kept = attributes.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  return () =>
-    applyOne(broadcastOperation, [reshape(x, from.map((axis) => x.shape[axis]))], {
-      shape: kept.map((axis) => attributes.shape[axis]),
-      axes: from.map((axis) => kept.indexOf(attributes.axes[axis])),
-    });
+  const spread = spreadAlong(tensor, axes);
+  return spread && (() =>
+    applyOne(broadcastOperation, [reshape(spread.from, spread.shape)], {
+      shape: spread.to,
+      axes: spread.places,
+    }));
 }
 
-/** Whether `x` is a tensor less its mean over `axes`, which sums to 0 but for rounding. */
-function isLessItsMean(x: Tensor, axes: readonly number[]): boolean {
-  const [whole, repeated] = madeBy(x, "sub")?.operands ?? [];
-  const [total, count] = madeBy(repeated && unspread(repeated), "div")?.operands.map(unspread) ?? [];
-  const summed = madeBy(total, "sum");
+/** What a tensor that is repeated along `axes` is made of. */
+interface Spread {
+  readonly from: Tensor;
+  /** The shape of `from` without `axes`. */
+  readonly shape: Shape;
+  /** The shape of the whole without `axes`, and where in it those of `shape` are. */
+  readonly to: Shape;
+  readonly places: readonly number[];
+}
+
+function spreadAlong(tensor: Tensor, axes: readonly number[]): Spread | undefined {
+  const producer = producedBy(tensor, "broadcast");
+  if (!producer) return undefined;
+  const { equation: { attributes }, operands: [from] } = producer;
+  const isSummed = (axis: number) => axes.includes(attributes.axes[axis]);
+  if (from.shape.some((size, axis) => isSummed(axis) && size !== 1)) return undefined;
+  const own = from.shape.map((_, axis) => axis).filter((axis) => !isSummed(axis));
+  const kept = attributes.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  return {
+    from,
+    shape: own.map((axis) => from.shape[axis]),
+    to: kept.map((axis) => attributes.shape[axis]),
+    places: own.map((axis) => kept.indexOf(attributes.axes[axis])),
+  };
+}
+
+/** Whether a tensor is another one minus its mean over `axes`, which sums to 0 but for rounding. */
+function isCentered(tensor: Tensor, axes: readonly number[]): boolean {
+  const [whole, repeated] = producedBy(tensor, "sub")?.operands ?? [];
+  const spread = repeated && spreadAlong(repeated, axes);
+  // Each mean is repeated along the row that it is of: no axis is missing or elsewhere, and reshaping keeps the order.
+  if (!spread || !sameShape(spread.shape, spread.to) || spread.places.some((place, axis) => place !== axis)) {
+    return false;
+  }
+  const [total, count] = producedBy(reshaped(spread.from), "div")?.operands ?? [];
+  const summed = total && producedBy(reshaped(total), "sum");
   return summed !== undefined && isSame(summed.operands[0], whole) &&
     summed.equation.attributes.axes.length === axes.length &&
     summed.equation.attributes.axes.every((axis) => axes.includes(axis)) &&
     isNumber(count, sizeOfShape(axes.map((axis) => whole.shape[axis])));
 }
 
-/** A tensor before its elements were repeated or moved to other axes. */
-function unspread(x: Tensor): Tensor {
-  const making = madeBy(x, "broadcast") ?? madeBy(x, "reshape");
-  return making ? unspread(making.operands[0]) : x;
+/** A tensor before it was reshaped. */
+function reshaped(tensor: Tensor): Tensor {
+  const producer = producedBy(tensor, "reshape");
+  return producer ? reshaped(producer.operands[0]) : tensor;
 }
 
-/** Whether a tensor is known to be one number, given as a size. */
-function isNumber(x: Tensor, size: Dim): boolean {
-  const dim = madeBy(x, "size")?.equation.attributes.dim;
+/** Whether all elements of a tensor are known to be a size. */
+function isNumber(tensor: Tensor, size: Dim): boolean {
+  const repeated = producedBy(tensor, "broadcast") ?? producedBy(tensor, "reshape");
+  if (repeated) return isNumber(repeated.operands[0], size);
+  const dim = producedBy(tensor, "size")?.equation.attributes.dim;
   if (dim !== undefined) return sameShape([dim], [size]);
-  const known = x.kind === "host" ? x : madeBy(x, "constant")?.equation.attributes.value;
+  const known = tensor.kind === "host" ? tensor : producedBy(tensor, "constant")?.equation.attributes.value;
   return known?.data.length === 1 && known.data[0] === size;
 }
 
@@ -119,12 +132,12 @@ function isSame(a: Tensor, b: Tensor): boolean {
   return isTraced(a) && isTraced(b) && valueOf(a) === valueOf(b);
 }
 
-/** What `makingOf` finds if it is an equation with this operation. */
-function madeBy<K extends OperationName>(
-  tensor: Tensor | undefined,
+/** The producer of a tensor if it is an equation with this operation. */
+function producedBy<K extends OperationName>(
+  tensor: Tensor,
   name: K,
 ): { readonly equation: EquationOf<K>; readonly operands: readonly Tensor[] } | undefined {
-  const making = tensor && makingOf(tensor);
-  if (!making || !isEquation(making.equation, name)) return undefined;
-  return { equation: making.equation as EquationOf<K>, operands: making.operands }; // as its name says
+  const producer = producerOf(tensor);
+  if (!producer || !isEquation(producer.equation, name)) return undefined;
+  return { equation: producer.equation as EquationOf<K>, operands: producer.operands }; // as its name says
 }

@@ -39,8 +39,12 @@ export interface Builder {
   readonly inputs: Value[];
   /** In order of computation. A derivative rule may replace an entry by one with more outputs. */
   readonly equations: Equation[];
+  /** Where in `equations` a value is computed. */
+  readonly makers: Map<Value, number>;
   /** Values and constants from outside, by identity. */
   readonly captured: Map<Value | HostTensor, { readonly outer: Tensor; readonly inner: Value }>;
+  /** The tensors from outside by the values that stand for them inside. */
+  readonly outside: Map<Value, Tensor>;
   readonly constants: Map<HostTensor | string, Value>;
   /** Large constants become inputs (a scan's body) instead of equations. */
   readonly capturesConstants: boolean;
@@ -75,6 +79,11 @@ export function placeOfEquation(equation: Equation): string | undefined {
 
 function write(builder: Builder, equation: Equation): void {
   if (currentPlace !== undefined) places.set(equation, currentPlace);
+  append(builder, equation);
+}
+
+function append(builder: Builder, equation: Equation): void {
+  for (const value of equation.outputs) builder.makers.set(value, builder.equations.length);
   builder.equations.push(equation);
 }
 
@@ -153,7 +162,10 @@ export function strayTensor(tensor: TracedTensor): TypeError {
 
 function captureIn(builder: Builder, identity: Value | HostTensor, outer: Tensor): Value {
   let entry = builder.captured.get(identity);
-  if (!entry) builder.captured.set(identity, entry = { outer, inner: newValue(outer) });
+  if (!entry) {
+    builder.captured.set(identity, entry = { outer, inner: newValue(outer) });
+    builder.outside.set(entry.inner, outer);
+  }
   return entry.inner;
 }
 
@@ -167,7 +179,7 @@ function constantIn(builder: Builder, tensor: HostTensor): Value {
   if (!value) {
     value = newValue(tensor);
     builder.constants.set(identity, value);
-    builder.equations.push({
+    append(builder, {
       operation: constantOperation,
       inputs: [],
       attributes: { value: tensor },
@@ -210,7 +222,7 @@ export function replayEquation(equation: Equation, operands: readonly Tensor[]):
   }
   const outputs = equation.outputs.map(newValue);
   const inputs = operands.map((operand) => valueIn(builder, operand));
-  builder.equations.push({ ...equation, inputs, outputs } as Equation); // the same operation and attributes
+  append(builder, { ...equation, inputs, outputs } as Equation); // the same operation and attributes
   return outputs.map((value) => tracer(builder, value));
 }
 
@@ -280,7 +292,9 @@ export function traceFlat<Result>(
     notes: current?.notes ?? [],
     inputs: specs.map(newValue),
     equations: [],
+    makers: new Map(),
     captured: new Map(),
+    outside: new Map(),
     constants: new Map(),
     capturesConstants: options.capturesConstants ?? false,
   };
@@ -314,7 +328,7 @@ export function valueOf(tensor: Tensor): Value {
 function locate(output: Tensor): { readonly builder: Builder; readonly index: number } {
   const value = valueOf(output);
   const { builder } = output as Tracer; // valueOf has checked that it is traced
-  return { builder, index: builder.equations.findLastIndex((equation) => equation.outputs.includes(value)) };
+  return { builder, index: builder.makers.get(value) ?? -1 };
 }
 
 /** The equation that computes `output`, in its present form. */
@@ -324,19 +338,17 @@ export function equationOf(output: Tensor): Equation {
 }
 
 /**
- * The equation that computes `tensor` and its operands, those of an outer trace as tensors of that trace; undefined for
- * inputs and for what was not traced.
+ * The equation that computes `tensor`, and its operands; those from an outer trace are tensors of that trace. Undefined for
+ * inputs and for what is not traced.
  */
-export function makingOf(
+export function producerOf(
   tensor: Tensor,
 ): { readonly equation: Equation; readonly operands: readonly Tensor[] } | undefined {
   if (!isTraced(tensor)) return undefined;
   const { builder, index } = locate(tensor);
   if (index < 0) return undefined;
-  const equation = builder.equations[index], captured = [...builder.captured.values()];
-  const operands = equation.inputs.map((value) =>
-    captured.find(({ inner }) => inner === value)?.outer ?? tracer(builder, value)
-  );
+  const equation = builder.equations[index];
+  const operands = equation.inputs.map((value) => builder.outside.get(value) ?? tracer(builder, value));
   return { equation, operands };
 }
 
@@ -352,6 +364,7 @@ export function extendEquation<K extends OperationName>(
   const { builder, index } = locate(output);
   const equation = builder.equations[index];
   const values = added.map(newValue);
+  for (const value of values) builder.makers.set(value, index);
   const extended = { ...equation, attributes, outputs: [...equation.outputs, ...values] };
   builder.equations[index] = extended as Equation; // the attributes belong to the same operation
   return values.map((value) => tracer(builder, value));

@@ -27,7 +27,7 @@ interface RowsTensor extends HostTensor {
 export function rowsTensor(rows: Rows, allocate: () => Values): HostTensor {
   const { source: { dtype, shape }, indices } = rows;
   let data: Values | undefined;
-  const tensor = printable<HostTensor>({
+  const tensor = printable<RowsTensor>({
     kind: "host",
     shape: [indices.length, ...shape.slice(1)],
     dtype,
@@ -35,10 +35,11 @@ export function rowsTensor(rows: Rows, allocate: () => Values): HostTensor {
       return data ??= copied(rows, allocate());
     },
   });
-  return Object.defineProperty(tensor, ROWS, { value: rows });
+  // Once its values have been read, they may have been changed as well.
+  return Object.defineProperty(tensor, ROWS, { get: () => data === undefined ? rows : undefined });
 }
 
-/** Which rows a tensor has, if it was made by `rowsTensor`. */
+/** Which rows a tensor has, if it was made by `rowsTensor` and its values have not been read. */
 export function rowsOf(tensor: RowsTensor): Rows | undefined {
   return tensor[ROWS];
 }

@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { batches, sampleCount, shuffledOrder, splitRows, takeRows } from "../../src/data/batches.ts";
 import { host, type HostTensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import {
   add,
+  compile,
   createTrainer,
   dense,
   init,
@@ -11,6 +12,8 @@ import {
   normal,
   sequential,
   sparseCategoricalCrossentropy,
+  sum,
+  type Tensor,
   type TrainingState,
 } from "../../mod.ts";
 
@@ -114,6 +117,26 @@ Deno.test("batches that are reused are tensors like others: printed, compared, c
   assertEquals({ ...x }, { ...taken });
   assertEquals(Deno.inspect(x), Deno.inspect(taken));
   assertEquals(toNested(add(x, 1)), [[6, 7], [2, 3]]);
+});
+
+Deno.test("what is written to a batch that is reused counts", async () => {
+  const data = { x: tensor([[1, 2], [3, 4], [5, 6]]) }, order = Int32Array.of(2, 0, 1);
+  for (const device of ["reference", "wasm"] as const) {
+    using total = compile((x: Tensor) => sum(x, { axes: 1 }), { device });
+    const found: unknown[] = [];
+    for (const { x } of batches(data, { batchSize: 2, order, reuse: true })) {
+      x.data[0] = 100;
+      found.push(toNested(await total(x)));
+    }
+    assertEquals(found, [[106, 3], [104]], device);
+  }
+});
+
+Deno.test("a tensor with too few values is named as it was given, also if a batch of it is used", async () => {
+  const x: HostTensor = { kind: "host", shape: [3, 4], dtype: "float32", data: new Float32Array(8) };
+  using total = compile((x: Tensor) => sum(x), { device: "wasm" });
+  const [batch] = batches({ x }, { batchSize: 2, order: Int32Array.of(0, 1), reuse: true });
+  await assertRejects(() => total(batch.x), RangeError, "float32[3, 4], but its data has 8 values");
 });
 
 Deno.test("training on batches that are reused is training on copies of them", async () => {

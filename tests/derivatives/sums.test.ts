@@ -70,3 +70,28 @@ Deno.test("grad: a row with NaN or infinity has no finite derivative, and others
     assert(second.every(Number.isNaN), `${special}: ${second}`);
   }
 });
+
+Deno.test("grad: sums of long chains and of values used again and again are plain sums", () => {
+  const chains: { readonly [name: string]: (x: Tensor) => Tensor } = {
+    long: (x) => Array.from({ length: 6000 }).reduce<Tensor>((all) => add(all, x), x),
+    doubled: (x) => Array.from({ length: 40 }).reduce<Tensor>((all) => add(all, all), x),
+  };
+  for (const [name, chain] of Object.entries(chains)) {
+    const { equations } = trace(
+      (x: Tensor, row: Tensor) => grad((row: Tensor) => sum(mul(chain(mul(x, 2)), row)))(row),
+      spec([2, 3]),
+      spec([2, 1]),
+    ).program;
+    assertEquals(equations.filter(({ operation }) => operation.name === "sum").length, 2, name);
+  }
+});
+
+Deno.test("grad: factors stay inside sums that would overflow without them, or that cancel", () => {
+  const a = hostTensor(Float32Array.of(2e38, 2e38, 1e38), [1, 3]);
+  const [[found]] = toNested(
+    grad((b: Tensor) => sum(mul(mul(a, hostTensor(Float32Array.of(1e-10), [1, 1])), b)))(
+      hostTensor(Float32Array.of(1), [1, 1]),
+    ),
+  ) as number[][];
+  assert(Math.abs(found - 5e28) < 1e22, `${found}`);
+});

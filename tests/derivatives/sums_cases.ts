@@ -1,5 +1,5 @@
 /** Functions whose derivative sums cotangents along rows, for `cases.ts`. */
-import { add, div, exp, mean, mul, neg, sqrt, sub, sum, tanh, type Tensor } from "../../mod.ts";
+import { add, div, exp, expandDims, mean, mul, neg, sqrt, sub, sum, tanh, type Tensor } from "../../mod.ts";
 import type { DerivativeCase } from "./cases.ts";
 
 const one = (
@@ -34,6 +34,22 @@ export const sumsOfRows: readonly DerivativeCase[] = [
   one("less a mean along another axis", [2, 3, 2], (x) => {
     const less = sub(x, meanOf(x, 2));
     return mul(less, exp(meanOf(mul(less, sub(less, meanOf(less, 1))), 1)));
+  }),
+  one("less the mean of another row, of as many elements", [3, 3], (x) => {
+    const less = sub(x, mean(x, { axes: 1 }));
+    return mul(less, sqrt(add(meanOf(mul(x, x), 1), 1)));
+  }),
+  one("less means of rows and of columns", [2, 2], (x) => {
+    const less = sub(sub(x, meanOf(x, 1)), mean(x, { axes: 1 }));
+    return mul(mul(less, less), exp(meanOf(mul(less, x), 1)));
+  }),
+  one("less a mean along another axis of the same size", [2, 3, 3], (x) => {
+    const less = sub(x, expandDims(mean(x, { axes: 2 }), 1));
+    return add(mul(less, exp(meanOf(mul(less, less), 1))), mul(x, meanOf(x, 1)));
+  }),
+  one("less the mean over both axes", [2, 2, 2], (x) => {
+    const less = sub(x, meanOf(x, [1, 2]));
+    return mul(less, exp(meanOf(mul(less, less), 2)));
   }),
   one("differences and negatives", [2, 3], (x) => {
     const scale = exp(meanOf(x, 1)), shift = tanh(meanOf(mul(x, x), 1));

@@ -68,12 +68,14 @@ interface Measured {
   readonly peers: ReadonlyMap<string, number>;
 }
 
+/** The rows of the table of a device in docs/performance.md. */
+async function tableOf(device: "wasm" | "native"): Promise<string[][]> {
+  const page = await Deno.readTextFile(new URL("docs/performance.md", ROOT));
+  return rowsAfter(page, new RegExp(`^<!-- bench ${device} -->`, "m"));
+}
+
 async function measured(): Promise<ReadonlyMap<string, Measured>> {
-  const rows = rowsAfter(
-    await Deno.readTextFile(new URL("docs/performance.md", ROOT)),
-    /^<!-- bench wasm -->/m,
-  );
-  return new Map(rows.map(([workload, own, peers]) => [workload.replaceAll("`", ""), {
+  return new Map((await tableOf("wasm")).map(([workload, own, peers]) => [workload.replaceAll("`", ""), {
     own: timeOf(own),
     peers: new Map(peers.split("<br>").filter(Boolean).map((peer) => [peer.split(" ")[0], timeOf(peer)])),
   }]));
@@ -135,5 +137,17 @@ Deno.test({
       }).length;
     });
     assertEquals(compared, [3, 3, 1, 0, 1, 0]);
+    // "0.46 × PyTorch", as the table of native has it.
+    const targets = new Map((await tableOf("native")).map(([workload, , , targets]) => [workload, targets]));
+    const ofNative = rows.map(([name, , , native], row) => {
+      const [, ratio, peer] = /([\d.]+) × (PyTorch|onnxruntime)/.exec(native) ?? [];
+      if (peer === undefined) return false;
+      const known = peer === "onnxruntime" ? "onnxruntime-node" : PEERS[peer];
+      const [, actual] =
+        new RegExp(`([\\d.]+) × ${known}`).exec(targets.get(`\`${IN_README[row]}\``) ?? "") ?? [];
+      assertEquals([name, ratio], [name, actual]);
+      return true;
+    });
+    assertEquals(ofNative, [true, true, true, false, true, false]);
   },
 });
