@@ -15,7 +15,7 @@ import {
   type Tensor,
   type Values,
 } from "../tensor/tensor.ts";
-import { copyRows, rowsTensor } from "../tensor/rows.ts";
+import { copyRows, rowSize, rowsTensor } from "../tensor/rows.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
 import { flattenTree, mapLike, printPath, unflattenTree } from "../tree/tree.ts";
 
@@ -276,8 +276,4 @@ function copiedRows(source: HostTensor, indices: ArrayLike<number>): HostTensor 
   const data = allocateValues(dtype, indices.length * rowSize(shape));
   copyRows({ source, indices }, data);
   return hostTensor(data, [indices.length, ...shape.slice(1)]);
-}
-
-function rowSize(shape: readonly number[]): number {
-  return shape.slice(1).reduce((size, dim) => size * dim, 1);
 }

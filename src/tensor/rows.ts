@@ -69,7 +69,7 @@ export function copyRows(
   to: Values,
   part: RowPart | undefined = undefined,
 ): void {
-  const { row, first, count } = part ?? wholeRow(shape);
+  const row = rowSize(shape), { first, count } = part ?? { first: 0, count: row };
   for (let i = 0; i < indices.length; i++) {
     const from = indices[i] * row + first, at = i * row + first;
     if (count > FEW) to.set(data.subarray(from, from + count), at);
@@ -77,7 +77,7 @@ export function copyRows(
   }
 }
 
-function wholeRow(shape: readonly number[]): RowPart {
-  const row = shape.slice(1).reduce((size, dim) => size * dim, 1);
-  return { row, first: 0, count: row };
+/** The elements of a row of a tensor, whose first axis are the rows. */
+export function rowSize(shape: readonly number[]): number {
+  return shape.slice(1).reduce((size, dim) => size * dim, 1);
 }

@@ -60,8 +60,7 @@ export interface VisitOptions {
   readonly always?: boolean;
 }
 
-/** With few examples demos are driven on wasm, on a light desktop: WebGPU on a processor takes minutes. */
-/** Whether a few pages and demos are enough. */
+/** Whether a few examples are enough: demos are then driven on wasm, on a light desktop, as WebGPU on a processor takes minutes. */
 export const isFew = isAllowed && Deno.env.get("CELLFOLD_EXAMPLES") === "few";
 
 let browser: Promise<Browser> | undefined;
