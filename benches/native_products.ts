@@ -28,6 +28,7 @@ const SHAPES: readonly Shape[] = [
   { name: "guide, back", rows: 64, k: 256, n: 64 },
   { name: "guide, back, half", rows: 32, k: 256, n: 64 },
   { name: "guide, weights", rows: [64, 28, 1], k: 1792, n: 256 },
+  { name: "guide, one row", rows: 1, k: 64, n: 256, added: "rows" },
   { name: "long, inputs", rows: 6400, k: 64, n: 1024, added: "bias" },
   { name: "long, state", rows: 64, k: 256, n: 1024, added: "rows" },
   { name: "long, state, half", rows: 32, k: 256, n: 1024, added: "rows" },

@@ -11,12 +11,13 @@ export function disposeTree(tree: unknown, kept?: unknown): void {
 
 /** The tensors of a tree that are on a device. Each step asks for them, so this makes nothing else, such as paths. */
 function onDevice(tree: unknown, found: DeviceTensor[] = []): DeviceTensor[] {
-  if (isLeaf(tree)) {
+  if (Array.isArray(tree)) {
+    for (const part of tree) onDevice(part, found);
+  } else if (isLeaf(tree)) {
     const tensor = tree as Tensor; // the trees that are freed have no specs
     if (tensor.kind === "device") found.push(tensor);
   } else if (typeof tree === "object" && tree !== null) {
-    const parts: { readonly [key: string]: unknown } = tree as typeof parts;
-    for (const key in parts) onDevice(parts[key], found);
+    for (const part of Object.values(tree)) onDevice(part, found);
   }
   return found;
 }

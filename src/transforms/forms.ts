@@ -20,7 +20,7 @@ import {
   type Structure,
 } from "../tree/tree.ts";
 import { compileOptimized, optimize } from "./optimize.ts";
-import { type Passed, takePassed, withPassed } from "./passed.ts";
+import { type Passed, takePassed } from "./passed.ts";
 
 /** A function, and how it is compiled. */
 export interface Source {
@@ -121,10 +121,11 @@ export function findLatest({ source, latest, disposed }: Forms, args: readonly u
   if (!latest || disposed) return undefined;
   const { structure, specs } = latest.given;
   const leaves = leavesOf<Tensor>(structure, args);
+  // A leaf that is only a spec has no kind.
   const matches = leaves?.every((leaf, index) =>
-    isTensor(leaf) && leaf.kind !== "traced" && leaf.dtype === specs[index].dtype &&
-    (source.specs !== undefined || sameShape(leaf.shape, specs[index].shape)) &&
-    (leaf.kind === "host" || leaf.device === latest.device)
+    (leaf.kind === "host" || (leaf.kind === "device" && leaf.device === latest.device)) &&
+    leaf.dtype === specs[index].dtype &&
+    (source.specs !== undefined || sameShape(leaf.shape, specs[index].shape))
   );
   return matches ? { form: latest, leaves: leaves as Input[] } : undefined; // checked just above
 }
@@ -209,16 +210,6 @@ function forget({ ready, pending, kept }: Forms, form: Form): void {
     pending.delete(text);
   }
   kept.delete(form);
-}
-
-/** The results of a call of a form, which is not freed meanwhile. */
-export async function runForm(form: Form, leaves: readonly Input[]): Promise<readonly Tensor[]> {
-  form.running++;
-  try {
-    return withPassed(form.passed, await form.executable.run(leaves), leaves);
-  } finally {
-    form.running--;
-  }
 }
 
 function prepare({ source, disposed }: Forms, devices: Devices, args: readonly unknown[]) {

@@ -15,7 +15,6 @@ import {
   findReady,
   forgetIfLost,
   type Forms,
-  runForm,
   type Source,
 } from "./forms.ts";
 import { withPassed } from "./passed.ts";
@@ -53,13 +52,16 @@ export function runSource<Args extends readonly unknown[], Result>(
   const isTurnDue = turnClock();
   const run = async (args: Args): Promise<Result> => {
     const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
+    form.running++; // so that it is not freed meanwhile
     try {
-      const outputs = await runForm(form, leaves);
+      const outputs = withPassed(form.passed, await form.executable.run(leaves), leaves);
       if (isTurnDue()) await giveTurn(); // not earlier: the arguments are read immediately
       return unflattenTree<Result>(form.structure, outputs);
     } catch (error) {
       forgetIfLost(forms, form, error);
       throw error;
+    } finally {
+      form.running--;
     }
   };
   // Throws synchronously inside a trace, where a rejection could not be awaited.

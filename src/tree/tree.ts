@@ -139,9 +139,9 @@ export function leavesOf<Leaf>(structure: Structure, tree: unknown): Leaf[] | un
 }
 
 function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolean {
-  if (isLeaf(tree)) {
+  if (structure.kind === "leaf") {
     leaves.push(tree);
-    return structure.kind === "leaf";
+    return isLeaf(tree);
   }
   if (structure.kind === "array") {
     const { items } = structure;
@@ -151,7 +151,7 @@ function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolea
     }
     return true;
   }
-  if (structure.kind === "leaf" || !isPlainObject(tree)) return false;
+  if (isLeaf(tree) || !isPlainObject(tree)) return false;
   const { keys, items } = structure;
   let defined = 0;
   for (const key in tree) if (tree[key] !== undefined) defined++;

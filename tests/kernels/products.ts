@@ -3,9 +3,10 @@
  * blocks, against float64. Equal terms are the hardest, as a running sum rounds them all the same way.
  */
 import { assert } from "@std/assert";
-import { host, hostTensor, matmul, trace } from "../../mod.ts";
-import type { Backend } from "../../kernels/backend.ts";
+import { host, hostTensor, matmul, spec, symbol, trace } from "../../mod.ts";
+import type { Backend, Executable } from "../../kernels/backend.ts";
 import { runPasses } from "../../src/passes/mod.ts";
+import type { Dim } from "../../src/tensor/dims.ts";
 import { numbersFrom } from "../operations/finite_differences.ts";
 
 /** At both sides of where halves and blocks begin. */
@@ -58,8 +59,13 @@ const TERMS: readonly Terms[] = [
   { name: "numbers of both signs", left: (draw) => draw(), right: (draw) => draw, bound: () => 1e-6 },
 ];
 
-/** Tests of a backend. */
-export function testProducts(name: string, backend: Backend, ignore: boolean): void {
+/**
+ * Tests of a backend.
+ *
+ * @param sizes Whether each product is compiled for its sizes, or one for all of them: for a backend whose compiler is slow
+ *   and whose products are the same code either way.
+ */
+export function testProducts(name: string, backend: Backend, ignore: boolean, sizes: "fixed" | "open"): void {
   Deno.test({
     name: `matmul: on ${name} products of 65 to 2,048 terms are off by no more than 256 terms in a row`,
     ignore,
@@ -67,22 +73,32 @@ export function testProducts(name: string, backend: Backend, ignore: boolean): v
     sanitizeResources: false,
     sanitizeOps: false,
     async fn() {
-      for (const terms of LENGTHS) for (const rows of ROWS) await testOne(backend, rows, terms);
+      const products = LENGTHS.flatMap((terms) => ROWS.map((rows) => ({ rows, terms })));
+      if (sizes === "open") {
+        using compiled = await compileProduct(backend, symbol("rows"), symbol("terms"));
+        for (const { rows, terms } of products) await testOne(compiled, rows, terms);
+      } else {
+        for (const { rows, terms } of products) {
+          using compiled = await compileProduct(backend, rows, terms);
+          await testOne(compiled, rows, terms);
+        }
+      }
     },
   });
 }
 
-async function testOne(backend: Backend, rows: number, terms: number): Promise<void> {
-  const shapes = [[rows, terms], [terms, COLUMNS]];
-  const zeros = shapes.map((shape) => hostTensor(new Float32Array(shape[0] * shape[1]), shape));
-  const program = runPasses(trace(matmul, zeros[0], zeros[1]).program);
-  using compiled = await backend.compile(program, { donate: [false, false], keep: [false] });
+function compileProduct(backend: Backend, rows: Dim, terms: Dim): Promise<Executable> {
+  const { program } = trace(matmul, spec([rows, terms], "float32"), spec([terms, COLUMNS], "float32"));
+  return backend.compile(runPasses(program), { donate: [false, false], keep: [false] });
+}
+
+async function testOne(compiled: Executable, rows: number, terms: number): Promise<void> {
   for (const { name, left, right, bound } of TERMS) {
     const draw = numbersFrom(terms + rows);
-    const a = Float32Array.from(zeros[0].data, () => left(draw));
+    const a = Float32Array.from({ length: rows * terms }, () => left(draw));
     const columns = Array.from({ length: COLUMNS }, () => right(draw));
-    const b = Float32Array.from(zeros[1].data, (_, at) => columns[at % COLUMNS]());
-    const [result] = await compiled.run([hostTensor(a, shapes[0]), hostTensor(b, shapes[1])]);
+    const b = Float32Array.from({ length: terms * COLUMNS }, (_, at) => columns[at % COLUMNS]());
+    const [result] = await compiled.run([hostTensor(a, [rows, terms]), hostTensor(b, [terms, COLUMNS])]);
     host(result).data.forEach((got, at) => {
       const [row, column] = [Math.floor(at / COLUMNS), at % COLUMNS];
       let sum = 0, magnitude = 0;

@@ -27,11 +27,11 @@ export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
-/* Up to WHOLE terms are added one after another; beyond it, BLOCK at a time, and PART of them before the rounding
-   errors of sums are kept (Kahan, 1965). What is added in blocks is CHUNK rows by WIDE columns at a time. The right
-   operand is passed over in pieces of PASS floats; if the left one has at most FEW floats, in pieces of as many, so that
-   both stay in the first cache. */
-enum { WHOLE = 512, BLOCK = 64, PART = 2048, CHUNK = 48, WIDE = 2 * PANEL, WIDEST = 4 * PANEL };
+/* Up to WHOLE terms are added one after another, and twice as many in halves; beyond it, BLOCK at a time, and PART of
+   them before the rounding errors of sums are kept (Kahan, 1965). What is added in blocks is CHUNK rows by WIDE columns
+   at a time. The right operand is passed over in pieces of PASS floats; if the left one has at most FEW floats, in
+   pieces of as many, so that both stay in the first cache. */
+enum { WHOLE = 256, BLOCK = 64, PART = 2048, CHUNK = 48, WIDE = 4 * PANEL };
 enum { PASS = PASS_FLOATS, FEW = 6144 };
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -178,20 +178,31 @@ APART void many_terms(int64_t rows, const float *a, int64_t stride_row, int64_t 
 
 static _Thread_local unsigned turns;
 
+/* All columns, with up to WHOLE terms, in pieces that stay in a cache. */
+static void few_terms(const float *a, int64_t stride_row, int64_t stride_k, const float *packed, int64_t panel,
+                      float *out, int64_t stride_out, int64_t m, int64_t n, int64_t k, const float *added,
+                      int64_t stride_added) {
+  const int64_t pass = WIDE * ((m * k > FEW ? PASS : FEW) / (WIDE * k + 1) + 1);
+  const int64_t last = (n - 1) / pass * pass;
+  /* Every other time from the last piece to the first: what was read last is still in the first cache. */
+  const int back = (turns++ & 1) != 0;
+  for (int64_t i = 0; i < n; i += pass) {
+    const int64_t j = back ? last - i : i;
+    strips(m, a, stride_row, stride_k, packed + j / PANEL * panel, panel, out + j, stride_out, least(pass, n - j), k,
+           added ? added + j : NULL, stride_added);
+  }
+}
+
 /* C[m][n] = A[m][k] B + D: element (i, p) of A lies at a[i * stride_row + p * stride_k]; D may be absent, or C. */
 static void product(const float *a, int64_t stride_row, int64_t stride_k, const float *packed, float *out,
                     int64_t stride_out, int64_t m, int64_t n, int64_t k, const float *added, int64_t stride_added) {
   const int64_t panel = k * PANEL;
-  if (k <= WHOLE) {
-    const int64_t pass = WIDEST * ((m * k > FEW ? PASS : FEW) / (WIDEST * k + 1) + 1);
-    const int64_t last = (n - 1) / pass * pass;
-    /* Every other time from the last piece to the first: what was read last is still in the first cache. */
-    const int back = (turns++ & 1) != 0;
-    for (int64_t i = 0; i < n; i += pass) {
-      const int64_t j = back ? last - i : i;
-      strips(m, a, stride_row, stride_k, packed + j * k, panel, out + j, stride_out, least(pass, n - j), k,
-             added ? added + j : NULL, stride_added);
-    }
+  if (k <= 2 * WHOLE) {
+    const int64_t half = k <= WHOLE ? k : (k + 1) / 2;
+    few_terms(a, stride_row, stride_k, packed, panel, out, stride_out, m, n, half, added, stride_added);
+    if (half < k)
+      few_terms(a + half * stride_k, stride_row, stride_k, packed + half * PANEL, panel, out, stride_out, m, n, k - half,
+                out, stride_out);
     return;
   }
   float sums[CHUNK * WIDE] = {0};

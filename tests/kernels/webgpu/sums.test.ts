@@ -5,4 +5,4 @@ import { testSums } from "../sums.ts";
 const backend = createWebGpu();
 const ignore = !await backend.available();
 testSums("webgpu", backend, ignore, 2_000_000);
-testProducts("webgpu", backend, ignore);
+testProducts("webgpu", backend, ignore, "fixed");
