@@ -25,7 +25,7 @@ export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 /* Up to WHOLE terms are added one after another, and twice as many in halves; beyond it, BLOCK at a time, and PART of
    them before the rounding errors of sums are kept (Kahan, 1965). What is added in blocks is CHUNK rows by WIDE columns
@@ -68,18 +68,15 @@ APART void pack(const float *b, float *packed, int64_t k, int64_t n, int64_t str
 INLINE void tile(const int rows, const int panels, const float *a, int64_t stride_row, int64_t stride_k,
                  const float *packed, int64_t panel, float *out, int64_t stride_out, int64_t k, const float *added,
                  int64_t stride_added) {
-  vf s[MOST_ROWS][8];
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int q = 0; q < 2 * panels; q++) s[r][q] = (vf){0};
-  }
+  /* One loop over all sums, not one in the other: of one row, clang would keep them in memory. */
+#define EACH_SUM UNROLL for (int i = 0, r = 0, q = 0; i < 2 * panels * rows; i++, r = i / (2 * panels), q = i % (2 * panels))
+  vf s[MOST_ROWS * 8];
+  EACH_SUM s[i] = (vf){0};
 #define TERM                                                                                                        \\
   {                                                                                                                 \\
     vf y[8];                                                                                                        \\
     UNROLL for (int q = 0; q < 2 * panels; q++) y[q] = *(const vf *)(packed + q / 2 * panel + q % 2 * LANES);       \\
-    UNROLL for (int r = 0; r < rows; r++) {                                                                         \\
-      const vf t = v_number(a[r * stride_row]);                                                                     \\
-      UNROLL for (int q = 0; q < 2 * panels; q++) s[r][q] = v_fma(t, y[q], s[r][q]);                                \\
-    }                                                                                                               \\
+    EACH_SUM s[i] = v_fma(v_number(a[r * stride_row]), y[q], s[i]);                                                 \\
     a += stride_k;                                                                                                  \\
     packed += PANEL;                                                                                                \\
   }
@@ -91,13 +88,10 @@ INLINE void tile(const int rows, const int panels, const float *a, int64_t strid
 #endif
 #undef TERM
   if (added) {
-    UNROLL for (int r = 0; r < rows; r++) {
-      UNROLL for (int q = 0; q < 2 * panels; q++) s[r][q] += *(const vf *)(added + r * stride_added + q * LANES);
-    }
+    EACH_SUM s[i] += *(const vf *)(added + r * stride_added + q * LANES);
   }
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int q = 0; q < 2 * panels; q++) *(vf *)(out + r * stride_out + q * LANES) = s[r][q];
-  }
+  EACH_SUM *(vf *)(out + r * stride_out + q * LANES) = s[i];
+#undef EACH_SUM
 }
 
 /* out = sums + added, for fewer columns than a panel has. Apart from tiles, so that these stay in registers. */
