@@ -68,15 +68,16 @@ APART void pack(const float *b, float *packed, int64_t k, int64_t n, int64_t str
 INLINE void tile(const int rows, const int panels, const float *a, int64_t stride_row, int64_t stride_k,
                  const float *packed, int64_t panel, float *out, int64_t stride_out, int64_t k, const float *added,
                  int64_t stride_added) {
+  const int wide = 2 * panels;
   /* One loop over all sums, not one in the other: of one row, clang would keep them in memory. */
-#define EACH_SUM UNROLL for (int i = 0, r = 0, q = 0; i < 2 * panels * rows; i++, r = i / (2 * panels), q = i % (2 * panels))
+#define EACH_SUM UNROLL for (int i = 0; i < rows * wide; i++)
   vf s[MOST_ROWS * 8];
   EACH_SUM s[i] = (vf){0};
 #define TERM                                                                                                        \\
   {                                                                                                                 \\
     vf y[8];                                                                                                        \\
-    UNROLL for (int q = 0; q < 2 * panels; q++) y[q] = *(const vf *)(packed + q / 2 * panel + q % 2 * LANES);       \\
-    EACH_SUM s[i] = v_fma(v_number(a[r * stride_row]), y[q], s[i]);                                                 \\
+    UNROLL for (int q = 0; q < wide; q++) y[q] = *(const vf *)(packed + q / 2 * panel + q % 2 * LANES);             \\
+    EACH_SUM s[i] = v_fma(v_number(a[i / wide * stride_row]), y[i % wide], s[i]);                                   \\
     a += stride_k;                                                                                                  \\
     packed += PANEL;                                                                                                \\
   }
@@ -88,9 +89,9 @@ INLINE void tile(const int rows, const int panels, const float *a, int64_t strid
 #endif
 #undef TERM
   if (added) {
-    EACH_SUM s[i] += *(const vf *)(added + r * stride_added + q * LANES);
+    EACH_SUM s[i] += *(const vf *)(added + i / wide * stride_added + i % wide * LANES);
   }
-  EACH_SUM *(vf *)(out + r * stride_out + q * LANES) = s[i];
+  EACH_SUM *(vf *)(out + i / wide * stride_out + i % wide * LANES) = s[i];
 #undef EACH_SUM
 }
 
