@@ -26,7 +26,8 @@ export function joinInLoops(kernels: readonly CpuKernel[]): CpuKernel[] {
       const isOutside = (buffer: Buffer) => isUsedOutside(buffer) || others.has(buffer);
       return {
         ...kernel,
-        body: repeatCheapWork(joinKernels(joinIn(kernel.body, isOutside), isOutside), isOutside),
+        body: repeatCheapWork(joinKernels(joinIn(kernel.body, isOutside), isOutside), isOutside)
+          .flatMap(withoutUnread),
       };
     });
   return joinIn(kernels, () => false);
@@ -154,6 +155,23 @@ function joined(
     })),
     totals,
   };
+}
+
+/** A kernel without operations whose result is neither stored nor read; none if it has no other. */
+function withoutUnread(kernel: CpuKernel): readonly CpuKernel[] {
+  if (kernel.kind !== "fused") return [kernel];
+  const { totals = [], columnTotals = [] } = kernel;
+  const read = new Set<unknown>();
+  const markRead = (operand: Operand) => operand.kind === "register" && read.add(operand.value);
+  for (const { operand } of [...totals, ...columnTotals]) markRead(operand);
+  const operations = kernel.operations.toReversed().filter(({ output, stores, operands }) => {
+    const isUsed = stores.length > 0 || read.has(output);
+    if (isUsed) operands.forEach(markRead);
+    return isUsed;
+  }).toReversed();
+  if (operations.length === kernel.operations.length) return [kernel];
+  const isEmpty = operations.length + totals.length + columnTotals.length === 0;
+  return isEmpty ? [] : [{ ...kernel, operations }];
 }
 
 /** Operations that are repeated rather than that their result is written and read: they take no longer. */

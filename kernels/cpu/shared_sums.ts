@@ -103,12 +103,10 @@ function sumUpTo(kernel: FusedKernel, last: FusedOperation): SumOfRows | undefin
   if (!isSum || !sum || !lost || moreSums.length > 0 || moreLost.length > 0 || sum.buffer === lost.buffer) {
     return undefined;
   }
-  // An addition that nothing reads may be left of the sum as it was before the pass.
   const reads = (operation: FusedOperation, { buffer }: View) =>
     operation.operands.some((operand) => operand.kind === "view" && operand.view.buffer === buffer);
-  const unread = operations.filter((each) => reads(each, sum) && isUnread(each, kernel));
-  const own = [last, condition, size, error, growth, change, total, ...unread];
-  const result = new Set(own.filter((each) => !unread.includes(each)).map(({ output }) => output));
+  const own = [last, condition, size, error, growth, change, total];
+  const result = new Set(own.map(({ output }) => output));
   const isReadElsewhere = [
     ...operations.filter((each) => !own.includes(each)),
     ...(kernel.totals ?? []).map(({ operand }) => ({ operands: [operand] })),
@@ -131,13 +129,6 @@ function sumUpTo(kernel: FusedKernel, last: FusedOperation): SumOfRows | undefin
 
 function isConstant(operand: Operand, value: number): boolean {
   return operand.kind === "constant" && operand.value === value;
-}
-
-/** Whether nothing reads what an operation computes. */
-function isUnread({ output, stores }: FusedOperation, { operations, totals = [] }: FusedKernel): boolean {
-  const isIt = (operand: Operand) => operand.kind === "register" && operand.value === output;
-  return stores.length === 0 && !operations.some(({ operands }) => operands.some(isIt)) &&
-    !totals.some(({ operand }) => isIt(operand));
 }
 
 /** The kernels with one row of sums for each share of the work, in place of one for each row of the batch. */

@@ -145,7 +145,7 @@ function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolea
   }
   if (structure.kind === "array") {
     const { items } = structure;
-    if (!Array.isArray(tree) || tree.length !== items.length) return false;
+    if (!Array.isArray(tree) || tree.length !== items.length || isLeaf(tree)) return false;
     for (let index = 0; index < items.length; index++) {
       if (!collect(items[index], tree[index], leaves)) return false;
     }

@@ -258,6 +258,14 @@ const products: AgreementCase[] = [
   product("batched", (a, b) => matmul(a, b), [2, 3, 4, 5], [2, 3, 5, 6]),
   product("einsum", (a, b) => einsum("bij,ijkl->bkl", a, b), [3, 2, 4], [2, 4, 5, 3]),
   product("einsum batched", (a, b) => einsum("bij,bkj->bik", a, b), [3, 2, 4], [3, 5, 4]),
+  {
+    name: "matmul in halves, with addends",
+    fn: (a, turned, b, rows, bias) => [
+      add(add(matmul(a, b), rows), bias),
+      add(matmul(turned, b, { transposeLeft: true }), bias),
+    ],
+    inputs: [[7, 300], [300, 2], [300, 290], [7, 290], [290]],
+  },
   product("sum of a product", (a, b) => sum(matmul(tanh(a), b), { axes: 0 }), [9, 5], [5, 8]),
 ];
 

@@ -2,7 +2,7 @@
  * Tests the error of products with 65 to 2,048 terms, which are added one after another, in halves or in
  * blocks, against float64. Equal terms are the hardest, as a running sum rounds them all the same way.
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { host, hostTensor, matmul, spec, symbol, trace } from "../../mod.ts";
 import type { Backend, Executable } from "../../kernels/backend.ts";
 import { runPasses } from "../../src/passes/mod.ts";
@@ -12,10 +12,8 @@ import { numbersFrom } from "../operations/finite_differences.ts";
 /** At both sides of where halves and blocks begin. */
 const LENGTHS = [65, 100, 128, 200, 256, 257, 300, 400, 511, 512, 513, 1000, 2047, 2048];
 
-/** One row, a few, and enough for the blocks of a GPU. */
-const ROWS = [1, 7, 70];
-
-const COLUMNS = 72;
+/** Rows and columns: one row and a few, with columns for several pieces, and enough rows for the blocks of a GPU. */
+const RESULTS = [[1, 300], [7, 300], [70, 72]];
 
 /** The most terms that are added one after another, and those of a block where there are several. */
 const WHOLE = 256, BLOCK = 64;
@@ -26,7 +24,7 @@ const WHOLE = 256, BLOCK = 64;
  * and the results are half of the sum on average. A sum of sums rounds the same way again.
  */
 function boundOfEqual(terms: number): number {
-  const one = terms <= 2 * WHOLE ? Math.min(terms, WHOLE) : BLOCK;
+  const one = terms <= WHOLE ? terms : terms <= 2 * WHOLE ? Math.ceil(terms / 2) : BLOCK;
   return 0.75 * (one + Math.ceil(terms / one)) * 2 ** -25;
 }
 
@@ -73,37 +71,48 @@ export function testProducts(name: string, backend: Backend, ignore: boolean, si
     sanitizeResources: false,
     sanitizeOps: false,
     async fn() {
-      const products = LENGTHS.flatMap((terms) => ROWS.map((rows) => ({ rows, terms })));
+      const products = LENGTHS.flatMap((terms) =>
+        RESULTS.map(([rows, columns]) => ({ rows, columns, terms }))
+      );
       if (sizes === "open") {
-        using compiled = await compileProduct(backend, symbol("rows"), symbol("terms"));
-        for (const { rows, terms } of products) await testOne(compiled, rows, terms);
+        const [rows, columns, terms] = ["rows", "columns", "terms"].map((name) => symbol(name));
+        using compiled = await compileProduct(backend, { rows, columns, terms });
+        for (const product of products) await testOne(compiled, product);
       } else {
-        for (const { rows, terms } of products) {
-          using compiled = await compileProduct(backend, rows, terms);
-          await testOne(compiled, rows, terms);
+        for (const product of products) {
+          using compiled = await compileProduct(backend, product);
+          await testOne(compiled, product);
         }
       }
     },
   });
 }
 
-function compileProduct(backend: Backend, rows: Dim, terms: Dim): Promise<Executable> {
-  const { program } = trace(matmul, spec([rows, terms], "float32"), spec([terms, COLUMNS], "float32"));
+/** The sizes of a product. */
+interface Sizes<Size extends Dim> {
+  readonly rows: Size;
+  readonly columns: Size;
+  readonly terms: Size;
+}
+
+function compileProduct(backend: Backend, { rows, columns, terms }: Sizes<Dim>): Promise<Executable> {
+  const { program } = trace(matmul, spec([rows, terms], "float32"), spec([terms, columns], "float32"));
   return backend.compile(runPasses(program), { donate: [false, false], keep: [false] });
 }
 
-async function testOne(compiled: Executable, rows: number, terms: number): Promise<void> {
+async function testOne(compiled: Executable, { rows, columns, terms }: Sizes<number>): Promise<void> {
   for (const { name, left, right, bound } of TERMS) {
     const draw = numbersFrom(terms + rows);
     const a = Float32Array.from({ length: rows * terms }, () => left(draw));
-    const columns = Array.from({ length: COLUMNS }, () => right(draw));
-    const b = Float32Array.from({ length: terms * COLUMNS }, (_, at) => columns[at % COLUMNS]());
-    const [result] = await compiled.run([hostTensor(a, [rows, terms]), hostTensor(b, [terms, COLUMNS])]);
+    const termsOf = Array.from({ length: columns }, () => right(draw));
+    const b = Float32Array.from({ length: terms * columns }, (_, at) => termsOf[at % columns]());
+    const [result] = await compiled.run([hostTensor(a, [rows, terms]), hostTensor(b, [terms, columns])]);
+    assertEquals(result.shape, [rows, columns]);
     host(result).data.forEach((got, at) => {
-      const [row, column] = [Math.floor(at / COLUMNS), at % COLUMNS];
+      const [row, column] = [Math.floor(at / columns), at % columns];
       let sum = 0, magnitude = 0;
       for (let term = 0; term < terms; term++) {
-        const product = a[row * terms + term] * b[term * COLUMNS + column];
+        const product = a[row * terms + term] * b[term * columns + column];
         sum += product;
         magnitude += Math.abs(product);
       }

@@ -157,30 +157,25 @@ APART void settle(float *sums, float *errors, const float *terms, int64_t count)
 APART void many_terms(int64_t rows, const float *a, int64_t stride_row, int64_t stride_k, const float *packed,
                       int64_t panel, int64_t n, int64_t k, float *sums) {
   float part[CHUNK * WIDE], errors[CHUNK * WIDE];
-  if (k > PART) {
-    memset(part, 0, sizeof part);
-    memset(errors, 0, sizeof errors);
-  }
+  if (k > PART) memset(errors, 0, (size_t)rows * WIDE * sizeof(float));
   for (int64_t first = 0; first < k; first += PART) {
     const int64_t end = least(k, first + PART);
     float *const into = first == 0 ? sums : part;
     for (int64_t p = first; p < end; p += BLOCK)
       strips(rows, a + p * stride_k, stride_row, stride_k, packed + p * PANEL, panel, into, WIDE, n,
              least(BLOCK, end - p), p == first ? NULL : into, WIDE);
-    if (first > 0) settle(sums, errors, part, rows * WIDE);
+    for (int64_t r = 0; first > 0 && r < rows; r++) settle(sums + r * WIDE, errors + r * WIDE, part + r * WIDE, n);
   }
 }
 
 static _Thread_local unsigned turns;
 
-/* All columns, with up to WHOLE terms, in pieces that stay in a cache. */
+/* All columns, with up to WHOLE terms, in pieces that stay in a cache; if \`back\`, from the last to the first. */
 static void few_terms(const float *a, int64_t stride_row, int64_t stride_k, const float *packed, int64_t panel,
                       float *out, int64_t stride_out, int64_t m, int64_t n, int64_t k, const float *added,
-                      int64_t stride_added) {
+                      int64_t stride_added, int back) {
   const int64_t pass = WIDE * ((m * k > FEW ? PASS : FEW) / (WIDE * k + 1) + 1);
   const int64_t last = (n - 1) / pass * pass;
-  /* Every other time from the last piece to the first: what was read last is still in the first cache. */
-  const int back = (turns++ & 1) != 0;
   for (int64_t i = 0; i < n; i += pass) {
     const int64_t j = back ? last - i : i;
     strips(m, a, stride_row, stride_k, packed + j / PANEL * panel, panel, out + j, stride_out, least(pass, n - j), k,
@@ -194,13 +189,15 @@ static void product(const float *a, int64_t stride_row, int64_t stride_k, const 
   const int64_t panel = k * PANEL;
   if (k <= 2 * WHOLE) {
     const int64_t half = k <= WHOLE ? k : (k + 1) / 2;
-    few_terms(a, stride_row, stride_k, packed, panel, out, stride_out, m, n, half, added, stride_added);
+    /* Every other time backwards: what was read last is still in the first cache. */
+    const int back = (turns++ & 1) != 0;
+    few_terms(a, stride_row, stride_k, packed, panel, out, stride_out, m, n, half, added, stride_added, back);
     if (half < k)
       few_terms(a + half * stride_k, stride_row, stride_k, packed + half * PANEL, panel, out, stride_out, m, n, k - half,
-                out, stride_out);
+                out, stride_out, back);
     return;
   }
-  float sums[CHUNK * WIDE] = {0};
+  float sums[CHUNK * WIDE];
   for (int64_t row = 0; row < m; row += CHUNK) {
     const int64_t rows = least(CHUNK, m - row);
     for (int64_t j = 0; j < n; j += WIDE) {

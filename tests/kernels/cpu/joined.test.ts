@@ -20,14 +20,17 @@ import {
   reverse,
   rnn,
   scan,
+  sigmoid,
   slice,
   spec,
+  split,
   sqrt,
   square,
   sub,
   sum,
   tanh,
   type Tensor,
+  trace,
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
@@ -36,6 +39,7 @@ import { lowerForCpu } from "../../../kernels/cpu/lower.ts";
 import type { CpuKernel, CpuScanKernel } from "../../../kernels/cpu/kernels.ts";
 import type { FusedKernel } from "../../../kernels/lowering/kinds/fused.ts";
 import { nativeTarget } from "../../../kernels/native/kinds.ts";
+import { runPasses } from "../../../src/passes/mod.ts";
 import { wasmTarget } from "../../../kernels/wasm/target.ts";
 import { backends, missing } from "../native/backends.ts";
 
@@ -148,6 +152,39 @@ Deno.test("elementwise work and the sums of its rows are one kernel in loops, an
     )
   );
   assertEquals(squares.map(({ stores }) => stores), [[], [], []]); // of the inputs, the state and the cell
+});
+
+Deno.test("what nothing reads any more, as others compute it again, is computed no more", () => {
+  // The parts of the gradient of what is joined are copied to a whole, and again where they are needed.
+  const [, backward] = scansOf(
+    lowerForCpu(
+      runPasses(
+        trace(
+          grad((w: Tensor, x: Tensor) => {
+            const cell = (h: Tensor, step: Tensor): readonly [Tensor, Tensor] => {
+              const [z, r] = split(add(matmul(concat([step, h]), w), 0.1), 2);
+              const next = add(mul(sigmoid(z), h), mul(sub(1, sigmoid(z)), tanh(r)));
+              return [next, next];
+            };
+            return mean(square(scan(cell, zeros([3, 5]), x)[0]));
+          }),
+          zeros([9, 10]),
+          zeros([3, 7, 4]),
+        ).program,
+      ),
+      { threads: 2, target: nativeTarget, shareFrom: 0 },
+    ).kernels,
+  );
+  const all = [backward, ...scansOf(lowered(nativeTarget))].flatMap(fusedIn);
+  for (const { operations, totals = [], columnTotals = [] } of all) {
+    const read = [
+      ...operations.flatMap(({ operands }) => operands),
+      ...[...totals, ...columnTotals].map((each) => each.operand),
+    ];
+    for (const { name, stores, output } of operations) {
+      assert(stores.length > 0 || read.some((x) => x.kind === "register" && x.value === output), name);
+    }
+  }
 });
 
 Deno.test("targets that cannot write joined kernels get none", () => {
