@@ -121,6 +121,11 @@ export async function keepText(path: string, text: string): Promise<void> {
   }
 }
 
+/** Says that a text is used as recently as its code, and writes it again if it is gone; a read-only cache stays as it is. */
+export async function useText(path: string, text: string): Promise<void> {
+  await theHost().files.touch(path, new Date()).catch(() => keepText(path, text)).catch(() => {});
+}
+
 /** Removes the files that were used least recently. */
 async function makeRoom(directory: string, except: string): Promise<void> {
   const { files } = theHost();

@@ -1,6 +1,6 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
-import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
+import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare, useText } from "./cache.ts";
 import {
   cacheDirectory,
   type CompilerCommand,
@@ -161,7 +161,10 @@ async function compileOnce(
 ): Promise<Compiled> {
   const { command, directory } = compiler;
   const files = { object: `${directory}/${name}.so`, source: `${directory}/${name}.c` };
-  if (await isWhole(files.object)) return files;
+  if (await isWhole(files.object)) {
+    await useText(files.source, source);
+    return files;
+  }
   if (!mayCompile()) {
     throw unavailable(`${directory} has no code for this Program; run Deno with --allow-run=${command}`);
   }

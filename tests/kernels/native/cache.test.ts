@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { isWhole, keep } from "../../../kernels/native/cache.ts";
+import { assert, assertEquals } from "@std/assert";
+import { isWhole, keep, useText } from "../../../kernels/native/cache.ts";
 
 const mayWrite = Deno.permissions.querySync({ name: "write" }).state === "granted";
 
@@ -17,6 +17,25 @@ Deno.test({
         if (index < 2) await Deno.utime(path, then, then); // the first was used after the second
       }
       assertEquals(await Promise.all(names.map(isWhole)), [true, false, true]);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "native: a text is used when its code is, and written again if it made room",
+  ignore: !mayWrite,
+  async fn() {
+    const directory = await Deno.makeTempDir(), path = `${directory}/a.c`;
+    try {
+      await useText(path, "int a;");
+      assertEquals(await Deno.readTextFile(path), "int a;");
+      const then = new Date(2020, 1, 1);
+      await Deno.utime(path, then, then);
+      await useText(path, "int a;");
+      assert((await Deno.stat(path)).mtime!.getTime() > then.getTime());
+      await useText(`${directory}/missing/a.c`, "int a;"); // a cache that cannot be written keeps none
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
