@@ -176,7 +176,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 
 /** `a · b`. */
 export function multiplyDims(a: Dim, b: Dim): Dim {
-  if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) * Number(b);
+  if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) * Number(b) + 0; // never -0
   const lefts = termsOf(a), rights = termsOf(b);
   if (a === 1 || b === 1) return a === 1 ? b : a;
   const product = noTerms();

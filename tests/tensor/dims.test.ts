@@ -28,6 +28,11 @@ Deno.test("arithmetic of sizes is that of their values", () => {
   }));
 });
 
+Deno.test("no size is -0", () => {
+  fc.assert(fc.property(dims, (dim) => assert(!Object.is(dim, -0) && !Object.is(at(dim), -0))));
+  assertEquals([multiplyDims(0, -3), multiplyDims(-3, 0), subtractDims(0, 0)], [0, 0, 0]);
+});
+
 Deno.test("equal polynomials are the same object, however they were made", () => {
   fc.assert(fc.property(dims, dims, dims, (a, b, c) => {
     assert(addDims(a, b) === addDims(b, a));
