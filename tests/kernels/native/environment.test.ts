@@ -251,6 +251,16 @@ test("a damaged file is made anew", async (cache) => {
   for (const path of files) assertEquals((await Deno.stat(path)).size, sizes.get(path));
 });
 
+test("C that made room is written again when its code is used", async (cache) => {
+  await outcomeOf(cache, {});
+  const files = (await filesOf(cache, ".c")).toSorted();
+  assertEquals(files.length, 2);
+  const texts = await Promise.all(files.map((path) => Deno.readTextFile(path)));
+  for (const path of files) await Deno.remove(path);
+  assertEquals((await outcomeOf(cache, {})).result, RIGHT);
+  assertEquals(await Promise.all(files.map((path) => Deno.readTextFile(path))), texts);
+});
+
 test("a cache that is cleared while a process runs is made anew", async (cache) => {
   const compiled = async (cleared: boolean) => {
     const script = new URL("./cleared_cache.ts", import.meta.url).pathname;
